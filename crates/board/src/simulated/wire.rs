@@ -1,0 +1,45 @@
+//! The requests and answers of the socket, both ways. Documented in the parent module.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Colour, GaugeReading};
+
+/// Longest line either side reads. Every request and answer is far shorter.
+pub(crate) const MAX_LINE_BYTES: u64 = 512;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "camelCase")]
+pub(crate) enum Request {
+    Measure,
+    SetLamp(Colour),
+    ReadGauge,
+    ReadThermometer,
+}
+
+/// Untagged, because each answer is told apart by the keys it has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Answer {
+    Fault { fault: String },
+    Echo(EchoAnswer),
+    Lamp { lamp: LampAnswer },
+    Gauge(GaugeReading),
+    Thermometer { celsius: f32 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "echo", rename_all = "lowercase")]
+pub(crate) enum EchoAnswer {
+    Returned {
+        #[serde(rename = "roundTripNs")]
+        round_trip_ns: u64,
+    },
+    None,
+    Stuck,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LampAnswer {
+    Set,
+}
