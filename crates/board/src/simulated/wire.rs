@@ -16,8 +16,8 @@ pub(crate) enum Request {
     ReadThermometer,
 }
 
-/// Untagged, because each answer is told apart by the keys it has.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// Untagged, since each answer is told apart by the keys it has.
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Answer {
     Fault { fault: String },
