@@ -1,0 +1,57 @@
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::control::{Control, ControlArgs};
+use crate::output::{self, JsonArgs, STRONG, paint};
+use crate::target::{self, Target};
+
+/// Prints the answer's status and payload. The exit code says whether there was an answer, not whether the module liked
+/// the request: that is the status.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Example: cow method bay-01/light book '{\"bookingId\": \"b-1\", \"until\": \"2030-01-01T12:00:00Z\"}'"
+)]
+pub(crate) struct Args {
+    /// DEVICE or DEVICE/MODULE
+    target: Target,
+    /// Name of the method
+    name: String,
+    /// Payload; null when left out
+    #[arg(value_name = "JSON", value_parser = target::json)]
+    payload: Option<Value>,
+    /// How long the method may take to answer, in seconds
+    #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u16).range(5..=300))]
+    response_timeout: u16,
+    /// How long to wait for the target to be connected, in seconds
+    #[arg(long, value_name = "S", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=300))]
+    connect_timeout: u16,
+    #[command(flatten)]
+    control: ControlArgs,
+    #[command(flatten)]
+    json: JsonArgs,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let timeouts = args.response_timeout + args.connect_timeout;
+    let answer = Control::new(args.control)
+        .with_extra_patience(Duration::from_secs(timeouts.into()))
+        .post(
+            &args.target.path("methods"),
+            &json!({
+                "methodName": args.name,
+                "payload": args.payload,
+                "responseTimeoutInSeconds": args.response_timeout,
+                "connectTimeoutInSeconds": args.connect_timeout,
+            }),
+        )
+        .await?;
+    if args.json.json {
+        return output::document(&answer, args.json);
+    }
+    output::line(&paint(&format!("status {}", answer["status"]), STRONG))?;
+    match &answer["payload"] {
+        Value::Null => Ok(()),
+        payload => output::document(payload, args.json),
+    }
+}

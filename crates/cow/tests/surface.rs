@@ -1,0 +1,102 @@
+//! What a person sees of the command line without anything running: help, and complaints about wrong use.
+//!
+//! Help is compared with the files in `tests/surface/`; `COW_BLESS=1 cargo test -p cow --test surface` writes them.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn cow(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_cow"))
+        .args(args)
+        .env_remove("COW_CONTROL")
+        .output()
+        .expect("cow starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+#[test]
+fn help() {
+    let commands = [
+        "",
+        "device",
+        "device add",
+        "device list",
+        "device remove",
+        "monitor",
+        "twin",
+        "twin get",
+        "twin patch",
+        "method",
+        "send",
+    ];
+    for command in commands {
+        let mut args: Vec<_> = command.split_whitespace().collect();
+        args.push("--help");
+        let output = cow(&args);
+        assert!(output.status.success(), "cow {command} --help");
+        let name = if command.is_empty() {
+            "cow".into()
+        } else {
+            command.replace(' ', "-")
+        };
+        compare(&format!("{name}.txt"), text(&output.stdout));
+    }
+}
+
+fn compare(name: &str, actual: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/surface")
+        .join(name);
+    if std::env::var_os("COW_BLESS").is_some() {
+        std::fs::write(&path, actual).expect("the snapshot is writable");
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        actual, expected,
+        "{name} differs; COW_BLESS=1 writes it if that is meant"
+    );
+}
+
+#[test]
+fn wrong_use_exits_with_2_and_says_what_to_write() {
+    for (args, complaint) in [
+        (&["fly"][..], "unrecognized subcommand 'fly'"),
+        (
+            &["twin", "patch", "d", "1"],
+            "not a JSON object: write {\"name\": value}",
+        ),
+        (
+            &["method", "d", "m", "{a"],
+            "not JSON: key must be a string at line 1 column 2",
+        ),
+        (
+            &["method", "d", "m", "--response-timeout", "4"],
+            "4 is not in 5..=300",
+        ),
+        (
+            &["send", "d", "b", "--property", "a"],
+            "write it as NAME=VALUE",
+        ),
+        (
+            &["device", "list", "--control", "localhost:8080"],
+            "write it like http://127.0.0.1:8080",
+        ),
+        (&["monitor", "--count", "0"], "0 is not in 1.."),
+    ] {
+        let output = cow(args);
+        let stderr = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "cow {args:?}: {stderr}");
+        assert!(stderr.contains(complaint), "cow {args:?}: {stderr}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn no_command_shows_help() {
+    let output = cow(&[]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("Usage: cow <COMMAND>"));
+}
