@@ -6,12 +6,11 @@ use crate::control::{Control, ControlArgs};
 use crate::output::{self, JsonArgs, STRONG, paint};
 use crate::target::{self, Target};
 
-/// Prints the answer's status and payload. The exit code says whether there was an answer, not whether the module liked
-/// the request: that is the status.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Example: cow method bay-01/light book '{\"bookingId\": \"b-1\", \"until\": \"2030-01-01T12:00:00Z\"}'"
-)]
+#[command(after_help = "\
+Example: cow method bay-01/light book '{\"bookingId\": \"b-1\", \"until\": \"2030-01-01T12:00:00Z\"}'
+
+The exit code says whether there was an answer, not whether the module liked the request: that is the status.")]
 pub(crate) struct Args {
     /// DEVICE or DEVICE/MODULE
     target: Target,

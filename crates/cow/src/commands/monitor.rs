@@ -7,10 +7,10 @@ use serde_json::Value;
 use crate::control::{Control, ControlArgs};
 use crate::output::{self, FAINT, JsonArgs, STRONG, paint};
 
-/// Prints messages as they reach the simulated hub, until interrupted.
-///
-/// With --count and --timeout together it fails when fewer messages came in time.
 #[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Runs until interrupted. With --count and --timeout it fails when fewer messages came in time."
+)]
 pub(crate) struct Args {
     /// Only this device and its modules
     #[arg(long, value_name = "ID")]

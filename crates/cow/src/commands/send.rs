@@ -3,8 +3,8 @@ use serde_json::{Map, Value, json};
 use crate::control::{Control, ControlArgs};
 use crate::output::{self, JsonArgs};
 
-/// Prints the id under which the message was taken.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Prints the id of the message.")]
 pub(crate) struct Args {
     /// Id of the device
     device: String,
