@@ -18,11 +18,13 @@ mod open;
 mod ranger;
 mod thermometer;
 
+pub mod scenario;
 pub mod simulated;
 
+pub use bay::Colour;
 pub use error::BoardError;
 pub use gauge::{Gauge, GaugeReading};
-pub use lamp::{Colour, Lamp};
+pub use lamp::Lamp;
 pub use open::{Board, OpenError};
 pub use ranger::{Echo, Ranger};
 pub use thermometer::Thermometer;

@@ -14,7 +14,7 @@
 //! | Request | Answer |
 //! |---|---|
 //! | `{"do":"measure"}` | `{"echo":"returned","roundTripNs":13994169}`, `{"echo":"none"}` or `{"echo":"stuck"}` |
-//! | `{"do":"setLamp","red":255,"green":0,"blue":0}` | `{"lamp":"set"}` |
+//! | `{"do":"setLamp","colour":"red"}`, or `"#ff0000"` | `{"lamp":"set"}` |
 //! | `{"do":"readGauge"}` | `{"voltageMv":7420,"currentMa":-310,"chargePercent":87,"minutesToEmpty":412}` |
 //! | `{"do":"readThermometer"}` | `{"celsius":18.5}` |
 //!

@@ -66,7 +66,7 @@ fn every_port_reaches_its_part() {
         // 2.4 m at 18 °C are 14.03 ms.
         assert!(round_trip.abs_diff(Duration::from_micros(14_026)) < Duration::from_micros(60));
 
-        let red = Colour::new(255, 0, 0);
+        let red = Colour::rgb(255, 0, 0);
         let mut lamp = ports.lamp();
         lamp.set(red).await.expect("a lamp");
         assert_eq!(bay.state().lamp.colour, red);
@@ -117,7 +117,7 @@ fn ports_outlive_the_board() {
     let (mut lamp, mut ranger) = (ports.lamp(), ports.ranger());
     let early = desk
         .runtime
-        .block_on(lamp.set(Colour::DARK))
+        .block_on(lamp.set(Colour::OFF))
         .expect_err("no board yet");
     assert!(matches!(early, BoardError::Connect { .. }), "{early}");
 
@@ -125,7 +125,7 @@ fn ports_outlive_the_board() {
         let bay = SimulatedBoard::new(round);
         let server = desk.serve(&bay);
         desk.runtime.block_on(async {
-            lamp.set(Colour::new(round as u8, 0, 0))
+            lamp.set(Colour::rgb(round as u8, 0, 0))
                 .await
                 .expect("a lamp");
             ranger.measure().await.expect("a measurement");
@@ -215,7 +215,7 @@ fn the_wire_is_as_documented() {
     };
     assert!(ask(r#"{"do":"measure"}"#).starts_with(r#"{"echo":"returned","roundTripNs":1"#));
     assert_eq!(
-        ask(r#"{"do":"setLamp","red":1,"green":2,"blue":3}"#),
+        ask(r##"{"do":"setLamp","colour":"#0a0b0c"}"##),
         r#"{"lamp":"set"}"#
     );
     assert!(ask(r#"{"do":"readGauge"}"#).contains(r#""chargePercent":87"#));
@@ -224,7 +224,7 @@ fn the_wire_is_as_documented() {
         "",
         "{}",
         r#"{"do":"explode"}"#,
-        r#"{"do":"setLamp","red":256}"#,
+        r#"{"do":"setLamp","colour":"mauve"}"#,
     ] {
         assert!(ask(nonsense).starts_with(r#"{"fault":"the request is not understood"#));
     }
@@ -258,12 +258,12 @@ fn watchers_see_samples_lamp_and_commands() {
         ports.ranger().measure().await.expect("a measurement");
         ports
             .lamp()
-            .set(Colour::new(0, 9, 0))
+            .set(Colour::rgb(0, 9, 0))
             .await
             .expect("a lamp");
         ports
             .lamp()
-            .set(Colour::new(0, 9, 0))
+            .set(Colour::rgb(0, 9, 0))
             .await
             .expect("a lamp");
     });
@@ -272,7 +272,7 @@ fn watchers_see_samples_lamp_and_commands() {
         panic!("the measurement was not told");
     };
     assert!(sample.distance_mm.is_some_and(|mm| mm < 450));
-    assert_eq!(changes.try_recv(), Ok(Change::Lamp(Colour::new(0, 9, 0))));
+    assert_eq!(changes.try_recv(), Ok(Change::Lamp(Colour::rgb(0, 9, 0))));
     assert!(
         changes.try_recv().is_err(),
         "the same colour again is no change"

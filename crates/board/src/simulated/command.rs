@@ -81,18 +81,23 @@ pub enum Command {
 }
 
 impl Command {
+    /// How long a drive takes when nobody says otherwise.
+    pub const DRIVE_SECONDS: f64 = 1.5;
+    /// How long a pedestrian takes when nobody says otherwise.
+    pub const PEDESTRIAN_SECONDS: f64 = 2.0;
+
     /// A car drives in at its usual pace.
     pub fn car_arrives() -> Self {
         Self::CarArrives {
             vehicle: Vehicle::Car,
-            over_seconds: default_drive_seconds(),
+            over_seconds: Self::DRIVE_SECONDS,
         }
     }
 
     /// Whatever stands in the bay drives out at its usual pace.
     pub fn car_leaves() -> Self {
         Self::CarLeaves {
-            over_seconds: default_drive_seconds(),
+            over_seconds: Self::DRIVE_SECONDS,
         }
     }
 }
@@ -124,11 +129,11 @@ pub enum Rain {
 }
 
 fn default_drive_seconds() -> f64 {
-    1.5
+    Command::DRIVE_SECONDS
 }
 
 fn default_pedestrian_seconds() -> f64 {
-    2.0
+    Command::PEDESTRIAN_SECONDS
 }
 
 /// A time from a number that came over the network: nonsense is no time, a day is the longest.

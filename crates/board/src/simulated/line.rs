@@ -126,7 +126,7 @@ impl Lamp for Line {
         }
         let Set {
             lamp: LampAnswer::Set,
-        } = self.ask(Request::SetLamp(colour)).await?;
+        } = self.ask(Request::SetLamp { colour }).await?;
         Ok(())
     }
 }

@@ -180,7 +180,7 @@ impl SimulatedBoard {
                     },
                 }
             }
-            Request::SetLamp(colour) => {
+            Request::SetLamp { colour } => {
                 if self.world().set_lamp(colour, now) {
                     self.tell(Change::Lamp(colour));
                 }

@@ -11,7 +11,7 @@ pub(crate) const MAX_LINE_BYTES: u64 = 512;
 #[serde(tag = "do", rename_all = "camelCase")]
 pub(crate) enum Request {
     Measure,
-    SetLamp(Colour),
+    SetLamp { colour: Colour },
     ReadGauge,
     ReadThermometer,
 }

@@ -104,7 +104,7 @@ impl World {
                 takes: Duration::ZERO,
             },
             pack: Pack::new(now),
-            lamp: Colour::DARK,
+            lamp: Colour::OFF,
             lamp_changes: 0,
             lamp_history: VecDeque::new(),
             samples: 0,

@@ -138,7 +138,7 @@ fn the_marks_follow_a_car_to_the_lamp() {
         .expect("the car was measured");
     assert!(seen > later(400) && seen < later(1900));
 
-    let red = Colour::new(255, 0, 0);
+    let red = Colour::rgb(255, 0, 0);
     assert!(world.set_lamp(red, later(5000)));
     assert!(
         !world.set_lamp(red, later(6000)),
@@ -157,7 +157,7 @@ fn the_marks_follow_a_car_to_the_lamp() {
 fn the_first_dark_is_a_change_too() {
     let (mut world, now) = world();
     assert_eq!(world.state(now).lamp.changed_ms_ago, None);
-    assert!(world.set_lamp(Colour::DARK, now));
+    assert!(world.set_lamp(Colour::OFF, now));
     assert_eq!(world.state(now).lamp.changes, 1);
 }
 
@@ -179,7 +179,7 @@ fn memory_is_bounded() {
     for n in 0..3000 {
         let at = now + Duration::from_millis(n);
         world.measure(at);
-        world.set_lamp(Colour::new(n as u8, 0, 0), at);
+        world.set_lamp(Colour::rgb(n as u8, 0, 0), at);
     }
     assert_eq!(world.recent_samples(now).len(), REMEMBERED_SAMPLES);
     assert_eq!(world.lamp_history().len(), REMEMBERED_COLOURS);
