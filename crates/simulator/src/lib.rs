@@ -1,1 +1,63 @@
-//! simulator
+//! Azure IoT Hub and the IoT Edge runtime in one process, for laptops and CI.
+//!
+//! One registry with the faces the cloud and a gateway show: MQTT 3.1.1 over TLS for hub and edge hub, HTTPS for
+//! MQTT over WebSocket and for methods between modules, the workload API on a Unix socket per module, and a control
+//! API with levers. Semantics are the hub's, not a broker's: a client gets what is meant for its identity, a second
+//! connection ends the first, and a PUBACK means that the message is in the journal.
+//!
+//! **Not here:** the modules, the boards and the pages of a bay (they are put together by `cow`), the Device
+//! Provisioning Service, and the service's REST and AMQP faces.
+//!
+//! **Invariant:** nothing is acknowledged that a kill of this process could take back, once it has a state directory.
+//!
+//! # Example
+//!
+//! ```
+//! # async fn example() -> Result<(), simulator::StartError> {
+//! let simulator = simulator::Simulator::start(simulator::Options::on_free_ports("target/example".as_ref())).await?;
+//! let device = simulator.add_device("pump7", false, &[]).expect("the id is free");
+//! println!("connect with {}", device.connection_string);
+//! simulator.shutdown().await;
+//! # Ok(())
+//! # }
+//! ```
+
+mod change;
+mod connection;
+mod control;
+mod edge;
+mod events;
+mod hub;
+mod journal;
+mod levers;
+mod listening;
+mod mailbox;
+mod pki;
+mod registry;
+mod routing;
+mod simulator;
+mod stub;
+mod trace;
+mod websocket;
+mod wire;
+mod workload;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use hub::{Credentials, IdentityFault, InvokeError, SendError, TwinFault};
+pub use journal::JournalError;
+pub use levers::{Lever, LinkState, Target};
+pub use listening::Ports;
+pub use pki::PkiError;
+pub use simulator::{Info, Options, Simulator, StartError};
+pub use trace::{Observation, RouteTaken, What};
+
+/// A panic elsewhere is a bug that was reported there; the data behind a lock here is changed in whole steps.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// 32 hexadecimal digits, as the hub puts into its error bodies.
+fn tracking_id() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}

@@ -1,0 +1,210 @@
+//! The changes of the registry: the only way its data moves, live and when the journal is replayed.
+//!
+//! **Invariant:** applying the same changes in the same order gives the same registry. So a change carries the time
+//! and every key it needs, and [`Registry::apply`] reads no clock and draws nothing at random. A change that fails
+//! leaves the registry as it was, and is then not written.
+
+use hub_proto::identity::Identity;
+use hub_proto::twin::{Object, TwinError, Update};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::edge::{Accepted, Endpoint, Offline};
+use crate::registry::{CloudToDevice, Device, Module, Registry, StoredKey, Subscription};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "change", rename_all = "camelCase")]
+pub(crate) enum Change {
+    PolicySet {
+        name: String,
+        key: StoredKey,
+    },
+    DevicePut {
+        id: String,
+        device: Box<Device>,
+    },
+    DeviceEnabled {
+        id: String,
+        enabled: bool,
+    },
+    DeviceRemoved {
+        id: String,
+    },
+    ModulePut {
+        device: String,
+        id: String,
+        module: Box<Module>,
+    },
+    ModuleRemoved {
+        device: String,
+        id: String,
+    },
+    /// A service's PATCH or PUT of a twin: `tags` and `properties.desired`.
+    TwinUpdated {
+        target: Identity,
+        document: Value,
+        replace: bool,
+        at: Timestamp,
+    },
+    Reported {
+        target: Identity,
+        patch: Value,
+        at: Timestamp,
+    },
+    Subscribed {
+        target: Identity,
+        subscriptions: Vec<Subscription>,
+    },
+    MessageQueued {
+        device: String,
+        message: CloudToDevice,
+    },
+    MessageSettled {
+        device: String,
+        sequence: u64,
+    },
+    EdgeAccepted {
+        device: String,
+        message: Box<Accepted>,
+    },
+    EdgeSettled {
+        device: String,
+        sequence: u64,
+        endpoint: Endpoint,
+    },
+    UpstreamCut {
+        device: String,
+        offline: Box<Offline>,
+    },
+    UpstreamReported {
+        device: String,
+        module: String,
+        patch: Object,
+        at: Timestamp,
+    },
+    UpstreamRestored {
+        device: String,
+    },
+}
+
+impl Registry {
+    /// Carries out one change and returns what a device has to be told of it, if its desired properties moved.
+    /// A target that does not exist is no error: the change then means nothing.
+    pub(crate) fn apply(&mut self, change: Change) -> Result<Option<Object>, TwinError> {
+        match change {
+            Change::PolicySet { name, key } => {
+                self.policies.insert(name, key);
+            }
+            Change::DevicePut { id, device } => {
+                self.devices.insert(id, *device);
+            }
+            Change::DeviceEnabled { id, enabled } => {
+                if let Some(device) = self.devices.get_mut(&id) {
+                    device.enabled = enabled;
+                }
+            }
+            Change::DeviceRemoved { id } => {
+                self.devices.remove(&id);
+            }
+            Change::ModulePut { device, id, module } => {
+                if let Some(device) = self.devices.get_mut(&device) {
+                    device.modules.insert(id, *module);
+                }
+            }
+            Change::ModuleRemoved { device, id } => {
+                if let Some(device) = self.devices.get_mut(&device) {
+                    device.modules.remove(&id);
+                }
+            }
+            Change::TwinUpdated {
+                target,
+                document,
+                replace,
+                at,
+            } => {
+                if let Some(client) = self.client_mut(&target) {
+                    let update = if replace {
+                        Update::Replace
+                    } else {
+                        Update::Merge
+                    };
+                    return client.twin.update(&document, update, at);
+                }
+            }
+            Change::Reported { target, patch, at } => {
+                if let Some(client) = self.client_mut(&target) {
+                    client.twin.report(&patch, at)?;
+                }
+            }
+            Change::Subscribed {
+                target,
+                subscriptions,
+            } => {
+                if let Some(client) = self.client_mut(&target) {
+                    client.subscriptions = subscriptions;
+                }
+            }
+            Change::MessageQueued { device, message } => {
+                if let Some(device) = self.devices.get_mut(&device) {
+                    device.queue.next = message.sequence + 1;
+                    device.queue.waiting.push_back(message);
+                }
+            }
+            Change::MessageSettled { device, sequence } => {
+                if let Some(device) = self.devices.get_mut(&device) {
+                    device
+                        .queue
+                        .waiting
+                        .retain(|message| message.sequence != sequence);
+                }
+            }
+            Change::EdgeAccepted { device, message } => {
+                if let Some(edge) = self.edge_mut(&device) {
+                    edge.accept(*message);
+                }
+            }
+            Change::EdgeSettled {
+                device,
+                sequence,
+                endpoint,
+            } => {
+                if let Some(edge) = self.edge_mut(&device) {
+                    edge.settle(sequence, &endpoint);
+                }
+            }
+            Change::UpstreamCut { device, offline } => {
+                if let Some(edge) = self.edge_mut(&device) {
+                    edge.offline.get_or_insert(*offline);
+                }
+            }
+            Change::UpstreamReported {
+                device,
+                module,
+                patch,
+                at,
+            } => {
+                if let Some(device) = self.devices.get_mut(&device) {
+                    let hub = device
+                        .modules
+                        .get(&module)
+                        .map(|module| module.client.twin.reported());
+                    let offline = device.edge.as_mut().and_then(|edge| edge.offline.as_mut());
+                    if let (Some(hub), Some(offline)) = (hub, offline) {
+                        offline
+                            .reported
+                            .entry(module)
+                            .or_insert_with(|| hub.clone())
+                            .merge(&patch, at)?;
+                    }
+                }
+            }
+            Change::UpstreamRestored { device } => {
+                if let Some(edge) = self.edge_mut(&device) {
+                    edge.offline = None;
+                }
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,335 @@
+//! The control API: what `cow`'s commands, the pages and tests in any language use. JSON over plain HTTP.
+//!
+//! It shows keys and moves levers, so it belongs on a loopback address. Browsers are kept from using it across
+//! origins: a request that names an origin must name the address it is sent to.
+
+mod levers;
+mod streams;
+
+use std::sync::Arc;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use hub_proto::identity::{Identity, IdentityError};
+use hub_proto::message::Properties;
+use hub_proto::method::MethodRequest;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::hub::{IdentityFault, InvokeError, SendError, TwinFault};
+use crate::simulator::Simulator;
+
+type Shared = State<Arc<Simulator>>;
+
+pub(crate) fn router(simulator: Arc<Simulator>) -> Router {
+    Router::new()
+        .route(
+            "/control/info",
+            get(async |State(simulator): Shared| Json(simulator.info())),
+        )
+        .route(
+            "/control/devices",
+            get(async |State(simulator): Shared| Json(simulator.devices())).post(add_device),
+        )
+        .route(
+            "/control/devices/{device}",
+            get(credentials).patch(change_device).delete(remove_device),
+        )
+        .route(
+            "/control/devices/{device}/deployment",
+            post(apply_deployment),
+        )
+        .route("/control/twins/{device}", get(twin).patch(patch_twin))
+        .route(
+            "/control/twins/{device}/modules/{module}",
+            get(twin).patch(patch_twin),
+        )
+        .route("/control/methods/{device}", post(invoke))
+        .route("/control/methods/{device}/modules/{module}", post(invoke))
+        .route("/control/messages/{device}", post(send))
+        .route("/control/events", get(streams::events))
+        .route("/control/trace", get(streams::trace))
+        .route(
+            "/control/levers",
+            get(async |State(simulator): Shared| Json(simulator.levers())).post(levers::pull),
+        )
+        .layer(middleware::from_fn(same_origin))
+        .with_state(simulator)
+}
+
+/// A refusal: the hub's number where it has one, else the HTTP status, and a sentence.
+pub(crate) struct Fault {
+    status: StatusCode,
+    code: u32,
+    message: String,
+}
+
+impl Fault {
+    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code: status.as_u16().into(),
+            message: message.into(),
+        }
+    }
+
+    fn coded(status: StatusCode, code: u32, error: &dyn std::error::Error) -> Self {
+        Self {
+            status,
+            code,
+            message: with_causes(error),
+        }
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        let body = json!({"error": {"code": self.code, "message": self.message}});
+        (self.status, Json(body)).into_response()
+    }
+}
+
+impl From<JsonRejection> for Fault {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}
+
+impl From<IdentityError> for Fault {
+    fn from(error: IdentityError) -> Self {
+        Self::coded(StatusCode::BAD_REQUEST, 400_004, &error)
+    }
+}
+
+impl From<IdentityFault> for Fault {
+    fn from(fault: IdentityFault) -> Self {
+        let (status, code) = match &fault {
+            IdentityFault::Id(_)
+            | IdentityFault::Deployment(_)
+            | IdentityFault::Properties { .. } => (StatusCode::BAD_REQUEST, 400_004),
+            IdentityFault::NotEdge(_) => (StatusCode::BAD_REQUEST, 400_004),
+            IdentityFault::Exists(_) => (StatusCode::CONFLICT, 409_001),
+            IdentityFault::NotFound(_) => (StatusCode::NOT_FOUND, 404_001),
+            IdentityFault::Journal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 500_001),
+        };
+        Self::coded(status, code, &fault)
+    }
+}
+
+impl From<TwinFault> for Fault {
+    fn from(fault: TwinFault) -> Self {
+        let (status, code) = match &fault {
+            TwinFault::NotFound(_) => (StatusCode::NOT_FOUND, 404_001),
+            TwinFault::Document(_) => (StatusCode::BAD_REQUEST, 400_004),
+            TwinFault::Journal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 500_001),
+        };
+        Self::coded(status, code, &fault)
+    }
+}
+
+impl From<InvokeError> for Fault {
+    fn from(error: InvokeError) -> Self {
+        let (status, code) = match &error {
+            InvokeError::NotFound(_) => (404, 404_001),
+            InvokeError::Request(_) => (400, 400_004),
+            InvokeError::NoAnswer(none) => (none.code().status(), none.code().number()),
+            InvokeError::Throttled => (429, 429_001),
+        };
+        Self::coded(
+            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            code,
+            &error,
+        )
+    }
+}
+
+impl From<SendError> for Fault {
+    fn from(error: SendError) -> Self {
+        let (status, code) = match &error {
+            SendError::NotFound(_) => (StatusCode::NOT_FOUND, 404_001),
+            SendError::Module(_) => (StatusCode::BAD_REQUEST, 400_004),
+            SendError::QueueFull(_) => (StatusCode::FORBIDDEN, 403_004),
+            SendError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, 413_001),
+            SendError::Journal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 500_001),
+        };
+        Self::coded(status, code, &error)
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
+
+/// The device, or with a second segment the module, a path is about.
+struct Addressed(Identity);
+
+impl<S: Send + Sync> FromRequestParts<S> for Addressed {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let Path(segments) = Path::<Vec<String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|rejection| Fault::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+        let mut segments = segments.into_iter();
+        let device = segments.next().unwrap_or_default();
+        Ok(Self(Identity::new(device, segments.next())?))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewDevice {
+    device_id: String,
+    #[serde(default)]
+    edge: bool,
+    #[serde(default)]
+    modules: Vec<String>,
+}
+
+type Body<T> = Result<Json<T>, JsonRejection>;
+
+async fn add_device(State(simulator): Shared, body: Body<NewDevice>) -> Result<Response, Fault> {
+    let Json(device) = body?;
+    let credentials = simulator.add_device(&device.device_id, device.edge, &device.modules)?;
+    Ok((StatusCode::CREATED, Json(credentials)).into_response())
+}
+
+async fn credentials(
+    State(simulator): Shared,
+    Addressed(device): Addressed,
+) -> Result<Response, Fault> {
+    let found = simulator.credentials(device.device_id());
+    let credentials = found.ok_or_else(|| Fault::from(IdentityFault::NotFound(device)))?;
+    Ok(Json(credentials).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct DeviceChange {
+    enabled: bool,
+}
+
+async fn change_device(
+    State(simulator): Shared,
+    Addressed(device): Addressed,
+    body: Body<DeviceChange>,
+) -> Result<StatusCode, Fault> {
+    simulator.enable_device(device.device_id(), body?.enabled)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn remove_device(
+    State(simulator): Shared,
+    Addressed(device): Addressed,
+) -> Result<StatusCode, Fault> {
+    simulator.remove_device(device.device_id())?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn apply_deployment(
+    State(simulator): Shared,
+    Addressed(device): Addressed,
+    body: Body<Value>,
+) -> Result<StatusCode, Fault> {
+    let Json(content) = body?;
+    simulator.apply_deployment(device.device_id(), &content)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn twin(
+    State(simulator): Shared,
+    Addressed(target): Addressed,
+) -> Result<Json<Value>, Fault> {
+    Ok(Json(simulator.twin(&target)?))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TwinPatch {
+    desired: Option<Map<String, Value>>,
+    tags: Option<Map<String, Value>>,
+}
+
+async fn patch_twin(
+    State(simulator): Shared,
+    Addressed(target): Addressed,
+    body: Body<TwinPatch>,
+) -> Result<Json<Value>, Fault> {
+    let Json(patch) = body?;
+    let mut document = json!({});
+    if let Some(desired) = patch.desired {
+        document["properties"] = json!({"desired": desired});
+    }
+    if let Some(tags) = patch.tags {
+        document["tags"] = tags.into();
+    }
+    Ok(Json(simulator.patch_twin(&target, document)?))
+}
+
+async fn invoke(
+    State(simulator): Shared,
+    Addressed(target): Addressed,
+    body: Body<MethodRequest>,
+) -> Result<Response, Fault> {
+    let Json(request) = body?;
+    Ok(Json(simulator.invoke(&target, &request).await?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct NewMessage {
+    body: Value,
+    #[serde(default)]
+    properties: Map<String, Value>,
+}
+
+async fn send(
+    State(simulator): Shared,
+    Addressed(device): Addressed,
+    body: Body<NewMessage>,
+) -> Result<Response, Fault> {
+    let Json(message) = body?;
+    let mut properties = Properties::new();
+    for (name, value) in message.properties {
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        properties.application.insert(name, text);
+    }
+    // A text goes as it is; anything else as the JSON it is.
+    let body = match message.body {
+        Value::String(text) => text.into_bytes(),
+        value => value.to_string().into_bytes(),
+    };
+    let id = simulator.send(&device, properties, body)?;
+    Ok((StatusCode::ACCEPTED, Json(json!({"messageId": id}))).into_response())
+}
+
+async fn same_origin(request: Request, next: Next) -> Response {
+    if is_foreign(request.headers()) {
+        let reason = "this page may not use the control API of another address";
+        return Fault::new(StatusCode::FORBIDDEN, reason).into_response();
+    }
+    next.run(request).await
+}
+
+fn is_foreign(headers: &HeaderMap) -> bool {
+    let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = header(header::ORIGIN) else {
+        return false;
+    };
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    header(header::HOST) != Some(host)
+}

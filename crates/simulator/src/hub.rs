@@ -1,0 +1,332 @@
+//! The hub and its edge hubs: one registry, one lock, one journal.
+//!
+//! Everything a client or a person asks for happens under the lock of [`Core`] and without waiting: the change is
+//! applied and staged, [`Core::commit`] hands it to the journal, and only then do deliveries leave and answers go out.
+//!
+//! **Invariant:** no client, watcher or caller learns of a change that the journal does not hold.
+//!
+//! The parts: [`connect`](self) here, `telemetry` (messages in, routes), `deliveries` (messages out), `twins`,
+//! `methods`, `identities` (the registry's administration), `control` (levers, events, the clock's work).
+
+mod connecting;
+mod control;
+mod deliveries;
+mod identities;
+mod keys;
+mod methods;
+mod telemetry;
+mod twins;
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use hub_proto::identity::Identity;
+use hub_proto::twin::{Object, TwinError};
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+pub(crate) use connecting::{Attached, Refusal};
+pub use control::SendError;
+pub use identities::{Credentials, IdentityFault};
+pub(crate) use methods::Caller;
+pub use methods::InvokeError;
+pub use twins::TwinFault;
+
+use crate::change::Change;
+use crate::edge::Endpoint;
+use crate::events::{Event, EventLog};
+use crate::journal::{Journal, JournalError, Kind};
+use crate::levers::{AckPolicy, Levers};
+use crate::lock;
+use crate::mailbox::{Delivery, Mailbox, Settles};
+use crate::registry::{Client, Filter, Registry};
+use crate::trace::Trace;
+
+/// Events kept in memory for readers.
+const EVENT_BYTES: usize = 4 << 20;
+
+/// Which of the hub's faces a client speaks to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Face {
+    /// IoT Hub itself.
+    Hub,
+    /// The edge hub of the client's edge device.
+    Edge,
+}
+
+/// The names this hub answers to.
+#[derive(Debug, Clone)]
+pub(crate) struct Names {
+    /// What connection strings say.
+    pub(crate) hub: String,
+    /// What modules connect to.
+    pub(crate) gateway: String,
+    /// Every name and address a client may give as the hub's.
+    pub(crate) accepted: Vec<String>,
+}
+
+/// The hub with its lock, and what is shared outside it.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    core: Mutex<Core>,
+    pub(crate) names: Names,
+    pub(crate) trace: Trace,
+    /// Told when a client connects or subscribes: method calls may be waiting for it.
+    presence: Notify,
+    /// Told when the event log has grown.
+    pub(crate) new_events: Notify,
+}
+
+/// All state, behind the lock.
+#[derive(Debug)]
+pub(crate) struct Core {
+    registry: Registry,
+    events: EventLog,
+    journal: Journal,
+    live: HashMap<Identity, Live>,
+    levers: Levers,
+    calls: methods::Calls,
+    /// Deliveries that leave when the journal has what they are about.
+    outgoing: Vec<(Arc<Mailbox>, Delivery)>,
+    /// The newest input message each module was sent, to know what it may have seen before.
+    inputs_sent: HashMap<Identity, u64>,
+    connections: u64,
+    events_told: u64,
+}
+
+/// A connected client.
+#[derive(Debug)]
+struct Live {
+    /// Tells this connection from earlier ones of the same identity.
+    connection: u64,
+    face: Face,
+    mailbox: Arc<Mailbox>,
+    since: Timestamp,
+    /// The input message this module has not acknowledged yet: edge hubs send one at a time.
+    in_flight: Option<InFlight>,
+    /// Cloud-to-device messages below this number went out on this connection.
+    messages_sent: u64,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    sequence: u64,
+    endpoint: Endpoint,
+    sent: Instant,
+}
+
+impl Hub {
+    /// A hub with what `state` holds, or with nothing.
+    pub(crate) fn open(state: Option<&Path>, names: Names) -> Result<Self, JournalError> {
+        let mut registry = Registry::default();
+        let mut events = EventLog::new(EVENT_BYTES);
+        let journal = match state {
+            None => Journal::in_memory(),
+            Some(directory) => Journal::open(directory, |kind, payload| {
+                replay(&mut registry, &mut events, kind, payload);
+            })?,
+        };
+        for device in registry.devices.values_mut() {
+            if let Some(edge) = device.edge.as_mut() {
+                edge.rebuild();
+            }
+        }
+        let events_told = events.next_sequence();
+        let mut core = Core {
+            registry,
+            events,
+            journal,
+            live: HashMap::new(),
+            levers: Levers::default(),
+            calls: methods::Calls::default(),
+            outgoing: Vec::new(),
+            inputs_sent: HashMap::new(),
+            connections: 0,
+            events_told,
+        };
+        core.compile_all_routes();
+        Ok(Self {
+            core: Mutex::new(core),
+            names,
+            trace: Trace::new(),
+            presence: Notify::new(),
+            new_events: Notify::new(),
+        })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        lock(&self.core)
+    }
+
+    /// One locked round of work for a connected client.
+    pub(crate) fn batch<'a>(&'a self, attached: &'a Attached) -> Batch<'a> {
+        Batch {
+            hub: self,
+            core: self.lock(),
+            attached,
+            now: Timestamp::now(),
+        }
+    }
+
+    /// Commits and tells those who wait for events.
+    fn commit(&self, core: &mut Core) -> io::Result<()> {
+        core.commit()?;
+        if core.events_told != core.events.next_sequence() {
+            core.events_told = core.events.next_sequence();
+            self.new_events.notify_waiters();
+        }
+        Ok(())
+    }
+}
+
+/// What one client's packets do, under the hub's lock.
+pub(crate) struct Batch<'a> {
+    hub: &'a Hub,
+    core: MutexGuard<'a, Core>,
+    attached: &'a Attached,
+    now: Timestamp,
+}
+
+impl Batch<'_> {
+    pub(crate) fn ack_policy(&self) -> AckPolicy {
+        self.core.levers.acks(&self.attached.identity)
+    }
+
+    pub(crate) fn note_dropped_ack(&mut self) {
+        self.core.levers.ack_dropped(&self.attached.identity);
+    }
+
+    /// The client acknowledged a delivery.
+    pub(crate) fn acknowledged(&mut self, settles: Settles) {
+        match settles {
+            Settles::CloudToDevice(sequence) => {
+                let device = self.attached.identity.device_id().to_owned();
+                self.core
+                    .record(Change::MessageSettled { device, sequence });
+            }
+            Settles::EdgeInput(sequence) => self.input_acknowledged(sequence),
+        }
+    }
+
+    /// Puts the round into the journal and lets its deliveries go.
+    pub(crate) fn commit(mut self) -> io::Result<()> {
+        self.hub.commit(&mut self.core)
+    }
+}
+
+impl Core {
+    /// Applies a change that cannot be refused, and stages it.
+    fn record(&mut self, change: Change) {
+        // Only twin documents can be refused, and those go through `try_record`.
+        if let Err(error) = self.try_record(change) {
+            tracing::error!(%error, "a change of the registry was refused");
+        }
+    }
+
+    /// Applies a change and stages it; returns what a device has to be told of its desired properties.
+    fn try_record(&mut self, change: Change) -> Result<Option<Object>, TwinError> {
+        if !self.journal.is_durable() {
+            return self.registry.apply(change);
+        }
+        let told = self.registry.apply(change.clone())?;
+        match serde_json::to_vec(&change) {
+            Ok(bytes) => self.journal.stage(Kind::Change, &bytes),
+            Err(error) => tracing::error!(%error, "a change cannot be written down"),
+        }
+        Ok(told)
+    }
+
+    /// Takes an event into the log and stages it.
+    fn append(&mut self, event: &Event<'_>) {
+        let bytes = self.events.append(event);
+        self.journal.stage(Kind::Event, bytes);
+    }
+
+    fn commit(&mut self) -> io::Result<()> {
+        self.journal.commit()?;
+        for (mailbox, delivery) in self.outgoing.drain(..) {
+            mailbox.push(delivery);
+        }
+        if self.journal.is_segment_full() {
+            self.registry.next_event = self.events.next_sequence();
+            let snapshot = serde_json::to_vec(&self.registry).map_err(io::Error::other)?;
+            self.journal.roll(&snapshot)?;
+        }
+        Ok(())
+    }
+
+    fn client(&self, identity: &Identity) -> Option<&Client> {
+        self.registry.client(identity)
+    }
+
+    /// Sends to a client if it is connected and subscribed; says whether it was.
+    fn deliver(
+        &mut self,
+        to: &Identity,
+        filter: Filter,
+        topic: String,
+        payload: bytes::Bytes,
+    ) -> bool {
+        let subscribed = self
+            .client(to)
+            .is_some_and(|client| client.subscription(filter).is_some());
+        let Some(live) = self.live.get(to).filter(|_| subscribed) else {
+            return false;
+        };
+        // Method requests and twin traffic go at QoS 0, as from the real hub; nothing of it is kept.
+        let delivery = Delivery {
+            topic,
+            payload,
+            settles: None,
+            duplicate: false,
+        };
+        self.outgoing.push((live.mailbox.clone(), delivery));
+        true
+    }
+}
+
+fn replay(registry: &mut Registry, events: &mut EventLog, kind: Kind, payload: &[u8]) {
+    match kind {
+        Kind::Snapshot => match serde_json::from_slice::<Registry>(payload) {
+            Ok(mut loaded) => {
+                for edge in loaded
+                    .devices
+                    .values_mut()
+                    .filter_map(|device| device.edge.as_mut())
+                {
+                    edge.rebuild();
+                }
+                events.resume_at(loaded.next_event);
+                *registry = loaded;
+            }
+            Err(error) => {
+                tracing::error!(%error, "a snapshot in the journal is not understood; it is passed over")
+            }
+        },
+        Kind::Change => match serde_json::from_slice(payload) {
+            Ok(change) => {
+                if let Err(error) = registry.apply(change) {
+                    tracing::error!(%error, "a change in the journal no longer applies; it is passed over");
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, "a change in the journal is not understood; it is passed over")
+            }
+        },
+        Kind::Event => {
+            let Some(event) = Event::decode(payload) else {
+                return;
+            };
+            if let Some(edge) = registry
+                .edge_mut(event.edge)
+                .filter(|_| event.edge_sequence > 0)
+            {
+                edge.settle(event.edge_sequence, &Endpoint::Upstream);
+            }
+            events.append(&event);
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Who may connect, and what a connection changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hub_proto::identity::Identity;
+use hub_proto::sas::{CLOCK_SKEW, SasError, SymmetricKey, Token};
+use hub_proto::user_name::UserName;
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{Core, Face, Hub, Live};
+use crate::change::Change;
+use crate::connection::End;
+use crate::mailbox::{EndReason, Mailbox};
+use crate::trace::What;
+use crate::wire::{Connect, ReturnCode, Will};
+
+/// A connection the hub let in.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    pub(crate) identity: Identity,
+    pub(crate) face: Face,
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) session_present: bool,
+    /// When the token ends; none for a clock too far ahead to matter.
+    pub(crate) expires: Option<Instant>,
+    /// `devices/{d}[/modules/{m}]/messages/events/`: what nearly every PUBLISH starts with.
+    pub(super) telemetry_prefix: String,
+    connection: u64,
+}
+
+/// Why a CONNECT was refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// What CONNACK says; nothing when the connection just ends, as on a cut link.
+    pub(crate) code: Option<ReturnCode>,
+    reason: String,
+}
+
+impl Refusal {
+    fn not_authorized(reason: impl Into<String>) -> Self {
+        Self {
+            code: Some(ReturnCode::NotAuthorized),
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Hub {
+    /// Decides on a CONNECT, and takes the place of an older connection of the same identity.
+    pub(crate) fn connect(
+        &self,
+        connect: &Connect,
+        face: Option<Face>,
+    ) -> Result<Attached, Refusal> {
+        let claimed = connect.client_id.parse::<Identity>().ok();
+        let refused = |refusal: Refusal| {
+            tracing::debug!(
+                client = connect.client_id,
+                reason = refusal.reason,
+                "connection refused"
+            );
+            self.trace.tell(claimed.as_ref(), || What::Connection {
+                state: "refused",
+                reason: refusal.reason.clone(),
+            });
+            refusal
+        };
+        let (identity, hub_name) = self.identify(connect).map_err(refused)?;
+        let mut core = self.lock();
+        let expires = core
+            .admit(&identity, &hub_name, connect, &self.names.accepted)
+            .map_err(refused)?;
+        let attached = core.attach(identity, face, connect.clean_session, expires);
+        core.resume(&attached.identity);
+        // A client may only hear that it is connected when what this changed is kept.
+        if let Err(error) = self.commit(&mut core) {
+            let code = Some(ReturnCode::ServerUnavailable);
+            return Err(refused(Refusal {
+                code,
+                reason: format!("the journal cannot be written: {error}"),
+            }));
+        }
+        drop(core);
+        self.presence.notify_waiters();
+        self.trace
+            .tell(Some(&attached.identity), || What::Connection {
+                state: "connected",
+                reason: String::new(),
+            });
+        Ok(attached)
+    }
+
+    fn identify(&self, connect: &Connect) -> Result<(Identity, String), Refusal> {
+        let Some(user_name) = &connect.user_name else {
+            return Err(Refusal::not_authorized("CONNECT without a user name"));
+        };
+        let hub = match UserName::parse(user_name) {
+            Ok(UserName::Hub(hub)) => hub,
+            Ok(UserName::Dps(_)) => {
+                return Err(Refusal::not_authorized(
+                    "this simulator has no Device Provisioning Service",
+                ));
+            }
+            Err(error) => return Err(Refusal::not_authorized(error.to_string())),
+        };
+        let identity = hub
+            .identity()
+            .map_err(|error| Refusal::not_authorized(error.to_string()))?;
+        if identity.to_string() != connect.client_id {
+            let reason = format!(
+                "client id {:?} is not the user name's {identity}",
+                connect.client_id
+            );
+            return Err(Refusal {
+                code: Some(ReturnCode::IdentifierRejected),
+                reason,
+            });
+        }
+        Ok((identity, hub.hub.to_owned()))
+    }
+
+    /// A connection ended: frees its place, unless a newer connection has taken it.
+    pub(crate) fn detach(&self, attached: &Attached, end: &End, will: Option<&Will>) {
+        let reason = match end {
+            End::Disconnect => "the client said goodbye",
+            End::Hub(reason) => reason.text(),
+            End::Lost(reason) | End::Violation(reason) => reason,
+        };
+        tracing::debug!(client = %attached.identity, reason, "connection ended");
+        if let (Some(will), false) = (will, matches!(end, End::Disconnect)) {
+            let mut batch = self.batch(attached);
+            let published = batch.publish_will(will);
+            if let (Err(reason), _) | (Ok(()), Err(reason)) =
+                (published, batch.commit().map_err(|error| error.to_string()))
+            {
+                tracing::debug!(client = %attached.identity, reason, "the will was not published");
+            }
+        }
+        let mut core = self.lock();
+        if core
+            .live
+            .get(&attached.identity)
+            .is_some_and(|live| live.connection == attached.connection)
+        {
+            core.live.remove(&attached.identity);
+            core.edge_client_changed(&attached.identity, attached.face);
+            if let Err(error) = self.commit(&mut core) {
+                tracing::error!(%error, "the journal cannot be written");
+            }
+        }
+        drop(core);
+        let reason = reason.to_owned();
+        self.trace
+            .tell(Some(&attached.identity), || What::Connection {
+                state: "disconnected",
+                reason,
+            });
+    }
+
+    /// A connection ended before anybody knew whose it was.
+    pub(crate) fn note_stranger(&self, reason: &str) {
+        tracing::debug!(reason, "a connection ended before CONNECT");
+    }
+}
+
+impl Core {
+    /// Checks everything about a client that says who it is; returns when its token ends.
+    fn admit(
+        &self,
+        identity: &Identity,
+        hub_name: &str,
+        connect: &Connect,
+        accepted: &[String],
+    ) -> Result<Timestamp, Refusal> {
+        if self.levers.is_cut(identity) {
+            return Err(Refusal {
+                code: None,
+                reason: "the link is cut by a lever".to_owned(),
+            });
+        }
+        let device = self.registry.devices.get(identity.device_id());
+        let (Some(device), Some(client)) = (device, self.client(identity)) else {
+            return Err(Refusal::not_authorized(format!(
+                "{identity} is not registered"
+            )));
+        };
+        if !device.enabled {
+            return Err(Refusal::not_authorized(format!(
+                "device {} is disabled",
+                identity.device_id()
+            )));
+        }
+        if !accepted
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(hub_name))
+        {
+            let reason = format!(
+                "the user name says hub {hub_name}; this one is {}",
+                accepted.join(" or ")
+            );
+            return Err(Refusal::not_authorized(reason));
+        }
+        if self.levers.refuses(identity) {
+            return Err(Refusal::not_authorized("tokens are refused by a lever"));
+        }
+        let Some(password) = connect
+            .password
+            .as_deref()
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
+        else {
+            return Err(Refusal::not_authorized("CONNECT without a token"));
+        };
+        let now = Timestamp::now().as_second();
+        let keys = [client.primary.key(), client.secondary.key()];
+        let audience = identity.audience(hub_name);
+        let checked = self
+            .check_token(password, &audience, &keys, now)
+            .or_else(|error| {
+                // An edge device's own key opens its modules too.
+                let parent = [device.client.primary.key(), device.client.secondary.key()];
+                let opens = identity.module_id().is_some() && device.edge.is_some();
+                let device_audience = identity.parent().audience(hub_name);
+                if opens {
+                    self.check_token(password, &device_audience, &parent, now)
+                        .map_err(|_| error)
+                } else {
+                    Err(error)
+                }
+            });
+        let expiry = checked.map_err(|error| Refusal::not_authorized(error.to_string()))?;
+        Ok(Timestamp::from_second(expiry).unwrap_or(Timestamp::MAX))
+    }
+
+    /// Verifies a token with the client's keys, or with a policy's when it names one.
+    pub(super) fn check_token(
+        &self,
+        token: &str,
+        audience: &str,
+        keys: &[SymmetricKey],
+        now: i64,
+    ) -> Result<i64, SasError> {
+        let token = Token::parse(token)?;
+        match token
+            .policy()
+            .and_then(|name| self.registry.policies.get(name))
+        {
+            Some(policy) => token.verify(audience, [&policy.key()], now, CLOCK_SKEW),
+            None => token.verify(audience, keys, now, CLOCK_SKEW),
+        }
+    }
+
+    fn attach(
+        &mut self,
+        identity: Identity,
+        face: Option<Face>,
+        clean: bool,
+        expires: Timestamp,
+    ) -> Attached {
+        if clean {
+            self.record(Change::Subscribed {
+                target: identity.clone(),
+                subscriptions: Vec::new(),
+            });
+        }
+        let face = face.unwrap_or_else(|| self.natural_face(&identity));
+        let session_present = self
+            .client(&identity)
+            .is_some_and(|client| !client.subscriptions.is_empty());
+        self.connections += 1;
+        let mailbox = Arc::new(Mailbox::default());
+        let live = Live {
+            connection: self.connections,
+            face,
+            mailbox: mailbox.clone(),
+            since: Timestamp::now(),
+            in_flight: None,
+            messages_sent: 0,
+        };
+        if let Some(older) = self.live.insert(identity.clone(), live) {
+            older.mailbox.end(EndReason::TakenOver);
+        }
+        self.edge_client_changed(&identity, face);
+        // A token is good to its last second; one that is let in within the skew is good to the skew's end.
+        let left = match expires.duration_since(Timestamp::now()).as_secs() {
+            left if left > 0 => left,
+            overdue => overdue + CLOCK_SKEW,
+        };
+        Attached {
+            telemetry_prefix: hub_proto::topic::telemetry(&identity, ""),
+            identity,
+            face,
+            mailbox,
+            session_present,
+            expires: Instant::now().checked_add(Duration::from_secs(left.max(0).unsigned_abs())),
+            connection: self.connections,
+        }
+    }
+
+    /// Where nothing else tells: modules of an edge device and leaves behind one speak to the edge.
+    fn natural_face(&self, identity: &Identity) -> Face {
+        let Some(device) = self.registry.devices.get(identity.device_id()) else {
+            return Face::Hub;
+        };
+        let behind_edge = match identity.module_id() {
+            Some(_) => device.edge.is_some(),
+            None => device.parent.is_some(),
+        };
+        if behind_edge { Face::Edge } else { Face::Hub }
+    }
+}

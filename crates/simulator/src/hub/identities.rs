@@ -1,0 +1,357 @@
+//! The registry's administration: devices, modules, and what a deployment makes of an edge device.
+
+use std::collections::BTreeMap;
+
+use hub_proto::connection_string::ConnectionString;
+use hub_proto::identity::{Identity, IdentityError};
+use hub_proto::twin::Twin;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use thiserror::Error;
+
+use super::{Core, Hub, TwinFault};
+use crate::change::Change;
+use crate::edge::EdgeStore;
+use crate::mailbox::EndReason;
+use crate::registry::{Client, CloudToDeviceQueue, Device, Module, StoredKey};
+
+/// Modules every edge device has.
+const SYSTEM_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
+const MANAGED_BY: &str = "IotEdge";
+
+/// What one identity connects with. Holds keys: to be shown to its owner and nobody else.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Credentials {
+    /// Device id.
+    pub device_id: String,
+    /// The device's connection string.
+    pub connection_string: String,
+    /// Its modules.
+    pub modules: Vec<ModuleCredentials>,
+}
+
+/// What one module connects with.
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModuleCredentials {
+    /// Module id.
+    pub module_id: String,
+    /// The module's connection string; through the gateway on an edge device.
+    pub connection_string: String,
+    /// Where the runtime listens for this module, once it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workload_uri: Option<String>,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials")
+            .field("device_id", &self.device_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for ModuleCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModuleCredentials")
+            .field("module_id", &self.module_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why the registry refused something.
+#[derive(Debug, Error)]
+pub enum IdentityFault {
+    /// The id breaks the hub's rules.
+    #[error(transparent)]
+    Id(#[from] IdentityError),
+    /// Creating what is there.
+    #[error("{0} is already registered")]
+    Exists(Identity),
+    /// No such device.
+    #[error("{0} is not registered")]
+    NotFound(Identity),
+    /// A deployment for a device that is no edge device.
+    #[error("{0} is not an edge device; register it with the edge capability")]
+    NotEdge(Identity),
+    /// The deployment is no deployment.
+    #[error("the deployment is not valid: {0}")]
+    Deployment(String),
+    /// A twin in the deployment breaks a rule.
+    #[error("the deployment's properties of {module} are refused")]
+    Properties {
+        /// Which module.
+        module: String,
+        /// Why.
+        source: Box<TwinFault>,
+    },
+    /// The change could not be kept.
+    #[error("the journal cannot be written")]
+    Journal(#[source] std::io::Error),
+}
+
+impl Hub {
+    /// Registers a device with modules. An edge device gets its system modules too.
+    ///
+    /// # Errors
+    /// When an id is not allowed or taken.
+    pub(crate) fn add_device(
+        &self,
+        id: &str,
+        edge: bool,
+        modules: &[String],
+    ) -> Result<Credentials, IdentityFault> {
+        let identity = Identity::device(id)?;
+        for module in modules {
+            Identity::module(id, module.as_str())?;
+        }
+        let mut core = self.lock();
+        if core.client(&identity).is_some() {
+            return Err(IdentityFault::Exists(identity));
+        }
+        let device = Device {
+            client: new_client(),
+            enabled: true,
+            parent: None,
+            modules: BTreeMap::new(),
+            queue: CloudToDeviceQueue::default(),
+            edge: edge.then(EdgeStore::default),
+        };
+        core.record(Change::DevicePut {
+            id: id.to_owned(),
+            device: Box::new(device),
+        });
+        let system = SYSTEM_MODULES
+            .iter()
+            .filter(|_| edge)
+            .map(|name| (*name, true));
+        for (module, managed) in system.chain(modules.iter().map(|name| (name.as_str(), false))) {
+            core.add_module(id, module, managed);
+        }
+        core.compile_routes(id);
+        self.commit(&mut core).map_err(IdentityFault::Journal)?;
+        self.credentials_in(&core, id)
+            .ok_or(IdentityFault::NotFound(identity))
+    }
+
+    /// Forgets a device, ending its connections.
+    ///
+    /// # Errors
+    /// When it is not registered.
+    pub(crate) fn remove_device(&self, id: &str) -> Result<(), IdentityFault> {
+        let identity = Identity::device(id)?;
+        let mut core = self.lock();
+        if core.client(&identity).is_none() {
+            return Err(IdentityFault::NotFound(identity));
+        }
+        core.record(Change::DeviceRemoved { id: id.to_owned() });
+        for (of, live) in &core.live {
+            if of.device_id() == id {
+                live.mailbox.end(EndReason::Removed);
+            }
+        }
+        self.commit(&mut core).map_err(IdentityFault::Journal)
+    }
+
+    /// Enables or disables a device; disabling ends its connections at once.
+    ///
+    /// # Errors
+    /// When it is not registered.
+    pub(crate) fn enable_device(&self, id: &str, enabled: bool) -> Result<(), IdentityFault> {
+        let identity = Identity::device(id)?;
+        let mut core = self.lock();
+        if core.client(&identity).is_none() {
+            return Err(IdentityFault::NotFound(identity));
+        }
+        core.record(Change::DeviceEnabled {
+            id: id.to_owned(),
+            enabled,
+        });
+        for (of, live) in &core.live {
+            if of.device_id() == id && !enabled {
+                live.mailbox.end(EndReason::Disabled);
+            }
+        }
+        self.commit(&mut core).map_err(IdentityFault::Journal)
+    }
+
+    /// What a device and its modules connect with.
+    pub(crate) fn credentials(&self, id: &str) -> Option<Credentials> {
+        self.credentials_in(&self.lock(), id)
+    }
+
+    fn credentials_in(&self, core: &Core, id: &str) -> Option<Credentials> {
+        let device = core.registry.devices.get(id)?;
+        let string = |identity: &Identity, key: &StoredKey| {
+            let string =
+                ConnectionString::for_identity(&self.names.hub, identity.clone(), key.key());
+            let behind_edge = identity.module_id().is_some() && device.edge.is_some();
+            let string = if behind_edge {
+                string.through_gateway(&self.names.gateway)
+            } else {
+                string
+            };
+            string.to_secret_string()
+        };
+        let shown = device
+            .modules
+            .iter()
+            .filter(|(id, _)| !SYSTEM_MODULES.contains(&id.as_str()));
+        let modules = shown.filter_map(|(module_id, module)| {
+            let identity = Identity::module(id, module_id.as_str()).ok()?;
+            let connection_string = string(&identity, &module.client.primary);
+            Some(ModuleCredentials {
+                module_id: module_id.clone(),
+                connection_string,
+                workload_uri: None,
+            })
+        });
+        let identity = Identity::device(id).ok()?;
+        let connection_string = string(&identity, &device.client.primary);
+        Some(Credentials {
+            device_id: id.to_owned(),
+            connection_string,
+            modules: modules.collect(),
+        })
+    }
+
+    /// Every device with its modules and whether they are connected.
+    pub(crate) fn devices(&self) -> Value {
+        let core = self.lock();
+        let connected = |identity: Result<Identity, IdentityError>| {
+            identity.is_ok_and(|identity| core.live.contains_key(&identity))
+        };
+        let devices = core.registry.devices.iter().map(|(id, device)| {
+            let modules = device.modules.keys().map(|module| {
+                json!({"moduleId": module, "connected": connected(Identity::module(id.as_str(), module.as_str()))})
+            });
+            json!({
+                "deviceId": id,
+                "edge": device.edge.is_some(),
+                "enabled": device.enabled,
+                "connected": connected(Identity::device(id.as_str())),
+                "modules": modules.collect::<Vec<_>>(),
+            })
+        });
+        devices.collect()
+    }
+
+    /// Applies a deployment (`{"modulesContent": {…}}`) to an edge device, as the service's
+    /// `applyConfigurationContent` does: makes missing modules, replaces the desired properties of those named, and
+    /// removes the modules an earlier deployment made and this one does not name.
+    ///
+    /// # Errors
+    /// When the device is no edge device, or the content no deployment.
+    pub(crate) fn apply_deployment(&self, id: &str, content: &Value) -> Result<(), IdentityFault> {
+        let identity = Identity::device(id)?;
+        let mut core = self.lock();
+        let device = core
+            .registry
+            .devices
+            .get(id)
+            .ok_or_else(|| IdentityFault::NotFound(identity.clone()))?;
+        if device.edge.is_none() {
+            return Err(IdentityFault::NotEdge(identity));
+        }
+        let Some(modules) = content.get("modulesContent").and_then(Value::as_object) else {
+            return Err(IdentityFault::Deployment(
+                "it has no object \"modulesContent\"".to_owned(),
+            ));
+        };
+        let named = deployed_modules(modules);
+        let stale = device.modules.iter().filter(|(id, module)| {
+            let managed = module.managed_by.as_deref() == Some(MANAGED_BY);
+            managed && !named.contains(id) && !SYSTEM_MODULES.contains(&id.as_str())
+        });
+        let stale: Vec<String> = stale.map(|(id, _)| id.clone()).collect();
+        for module in &named {
+            let target = Identity::module(id, module.as_str())?;
+            if core.client(&target).is_none() {
+                core.add_module(id, module, true);
+            }
+        }
+        for module in stale {
+            if let Some(live) = Identity::module(id, module.as_str())
+                .ok()
+                .and_then(|of| core.live.get(&of))
+            {
+                live.mailbox.end(EndReason::Removed);
+            }
+            core.record(Change::ModuleRemoved {
+                device: id.to_owned(),
+                id: module,
+            });
+        }
+        for (module, sections) in modules {
+            let target = Identity::module(id, module.as_str())?;
+            for (document, replace) in desired_documents(sections) {
+                core.update_twin(&target, document, replace, self)
+                    .map_err(|source| IdentityFault::Properties {
+                        module: module.clone(),
+                        source: Box::new(source),
+                    })?;
+            }
+        }
+        self.commit(&mut core).map_err(IdentityFault::Journal)
+    }
+}
+
+impl Core {
+    fn add_module(&mut self, device: &str, id: &str, managed: bool) {
+        let module = Module {
+            client: new_client(),
+            managed_by: managed.then(|| MANAGED_BY.to_owned()),
+        };
+        self.record(Change::ModulePut {
+            device: device.to_owned(),
+            id: id.to_owned(),
+            module: Box::new(module),
+        });
+    }
+}
+
+fn new_client() -> Client {
+    let now = Timestamp::now();
+    Client {
+        // The form the hub uses: ticks since year one, as far as anybody can tell.
+        generation: (now.as_microsecond() * 10 + 621_355_968_000_000_000).to_string(),
+        primary: StoredKey::generate(),
+        secondary: StoredKey::generate(),
+        twin: Twin::new(now),
+        subscriptions: Vec::new(),
+    }
+}
+
+/// Module ids a deployment is about: those with content, and those the agent is to run.
+fn deployed_modules(content: &Map<String, Value>) -> Vec<String> {
+    let agent = content
+        .get("$edgeAgent")
+        .and_then(|agent| agent.pointer("/properties.desired/modules"));
+    let run = agent
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(Map::keys);
+    let mut named: Vec<String> = content.keys().chain(run).cloned().collect();
+    named.sort_unstable();
+    named.dedup();
+    named
+}
+
+/// Twin documents of one module's content: `properties.desired` replaces the section, a layered
+/// `properties.desired.a.b` sets one part of it.
+fn desired_documents(sections: &Value) -> Vec<(Value, bool)> {
+    let mut documents = Vec::new();
+    for (key, value) in sections.as_object().into_iter().flatten() {
+        if key == "properties.desired" {
+            documents.insert(0, (json!({"properties": {"desired": value}}), true));
+        } else if let Some(path) = key.strip_prefix("properties.desired.") {
+            let nested = path
+                .rsplit('.')
+                .fold(value.clone(), |inner, name| json!({name: inner}));
+            documents.push((json!({"properties": {"desired": nested}}), false));
+        }
+    }
+    documents
+}

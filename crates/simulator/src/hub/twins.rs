@@ -1,0 +1,313 @@
+//! Twins, as devices see them and as services change them.
+
+use bytes::Bytes;
+use hub_proto::error::{ErrorCode, Failure};
+use hub_proto::identity::Identity;
+use hub_proto::topic;
+use hub_proto::twin::{Envelope, Object, TwinError, diff};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use super::{Batch, Core, Face, Hub};
+use crate::change::Change;
+use crate::registry::Filter;
+use crate::trace::What;
+
+/// Why a service's twin request failed.
+#[derive(Debug, Error)]
+pub enum TwinFault {
+    /// No such device or module.
+    #[error("{0} is not registered")]
+    NotFound(Identity),
+    /// The document is no twin.
+    #[error(transparent)]
+    Document(TwinError),
+    /// The change could not be kept.
+    #[error("the journal cannot be written")]
+    Journal(#[source] std::io::Error),
+}
+
+impl Batch<'_> {
+    pub(super) fn twin_get(&mut self, rid: &str) {
+        let twin = self
+            .core
+            .twin_as_seen_by(&self.attached.identity, self.attached.face);
+        self.answer_twin(200, rid, None, Bytes::from(twin.to_string()));
+    }
+
+    pub(super) fn reported(&mut self, rid: &str, payload: &[u8]) {
+        match self.patch_reported(payload) {
+            Ok(version) => self.answer_twin(204, rid, version, Bytes::new()),
+            Err(message) => {
+                let code = ErrorCode::ArgumentInvalid;
+                let failure = Failure {
+                    code,
+                    message,
+                    tracking_id: crate::tracking_id(),
+                    at: self.now,
+                };
+                self.answer_twin(
+                    code.status(),
+                    rid,
+                    None,
+                    failure.to_device_json().to_string().into(),
+                );
+            }
+        }
+    }
+
+    fn patch_reported(&mut self, payload: &[u8]) -> Result<Option<u64>, String> {
+        let patch: Value = serde_json::from_slice(payload)
+            .map_err(|error| format!("The reported patch is not JSON: {error}"))?;
+        let target = &self.attached.identity;
+        let told = patch.clone();
+        let version = match (self.attached.face, target.module_id()) {
+            (Face::Edge, Some(module)) if self.core.is_offline(target) => {
+                let patch = patch
+                    .as_object()
+                    .ok_or("The reported patch must be a JSON object.")?
+                    .clone();
+                let (device, module) = (target.device_id().to_owned(), module.to_owned());
+                let change = Change::UpstreamReported {
+                    device,
+                    module,
+                    patch,
+                    at: self.now,
+                };
+                self.core
+                    .try_record(change)
+                    .map_err(|error| error.to_string())?;
+                None
+            }
+            (face, _) => {
+                self.core
+                    .report(target, patch, self.now)
+                    .map_err(|error| error.to_string())?;
+                let version = self
+                    .core
+                    .client(target)
+                    .map(|client| client.twin.reported().version());
+                // An edge hub's 204 carries no version.
+                version.filter(|_| face == Face::Hub)
+            }
+        };
+        if self.attached.face == Face::Edge {
+            self.core.route_twin_change(target, &told, self.now);
+        }
+        self.hub.trace.tell(Some(target), || What::Twin {
+            section: "reported",
+            version: version.unwrap_or_default(),
+            patch: told,
+        });
+        Ok(version)
+    }
+
+    fn answer_twin(&mut self, status: u16, rid: &str, version: Option<u64>, payload: Bytes) {
+        let topic = topic::twin_response(status, rid, version);
+        self.core.deliver(
+            &self.attached.identity,
+            Filter::TwinResponses,
+            topic,
+            payload,
+        );
+    }
+}
+
+impl Hub {
+    /// The twin as the service's REST face shows it.
+    ///
+    /// # Errors
+    /// [`TwinFault::NotFound`].
+    pub(crate) fn twin(&self, target: &Identity) -> Result<Value, TwinFault> {
+        self.lock()
+            .service_twin(target)
+            .ok_or_else(|| TwinFault::NotFound(target.clone()))
+    }
+
+    /// A service's PATCH (or with `replace`, PUT) of `tags` and `properties.desired`; returns the whole twin.
+    ///
+    /// # Errors
+    /// When the target is unknown or the document breaks a rule; nothing has changed then.
+    pub(crate) fn update_twin(
+        &self,
+        target: &Identity,
+        document: Value,
+        replace: bool,
+    ) -> Result<Value, TwinFault> {
+        let mut core = self.lock();
+        core.update_twin(target, document, replace, self)?;
+        self.commit(&mut core).map_err(TwinFault::Journal)?;
+        core.service_twin(target)
+            .ok_or_else(|| TwinFault::NotFound(target.clone()))
+    }
+}
+
+impl Core {
+    pub(super) fn update_twin(
+        &mut self,
+        target: &Identity,
+        document: Value,
+        replace: bool,
+        hub: &Hub,
+    ) -> Result<(), TwinFault> {
+        if self.client(target).is_none() {
+            return Err(TwinFault::NotFound(target.clone()));
+        }
+        let at = Timestamp::now();
+        let change = Change::TwinUpdated {
+            target: target.clone(),
+            document,
+            replace,
+            at,
+        };
+        let Some(patch) = self.try_record(change).map_err(TwinFault::Document)? else {
+            return Ok(());
+        };
+        let version = self
+            .client(target)
+            .map_or(0, |client| client.twin.desired().version());
+        // While the upstream is cut the edge hub does not know; it catches up when the cut ends.
+        if self
+            .live
+            .get(target)
+            .is_some_and(|live| live.face == Face::Hub)
+            || !self.is_offline(target)
+        {
+            self.notify_desired(target, version, &patch);
+        }
+        if target.module_id() == Some("$edgeHub") {
+            self.compile_routes(target.device_id());
+        }
+        hub.trace.tell(Some(target), || What::Twin {
+            section: "desired",
+            version,
+            patch: Value::Object(patch),
+        });
+        Ok(())
+    }
+
+    fn notify_desired(&mut self, target: &Identity, version: u64, patch: &Object) {
+        let payload = Bytes::from(serde_json::to_vec(patch).unwrap_or_default());
+        self.deliver(
+            target,
+            Filter::DesiredPatches,
+            topic::desired_patch(version),
+            payload,
+        );
+    }
+
+    pub(super) fn report(
+        &mut self,
+        target: &Identity,
+        patch: Value,
+        at: Timestamp,
+    ) -> Result<(), TwinError> {
+        self.try_record(Change::Reported {
+            target: target.clone(),
+            patch,
+            at,
+        })
+        .map(|_| ())
+    }
+
+    /// Whether an edge hub cannot reach the hub for this identity's device.
+    pub(super) fn is_offline(&self, identity: &Identity) -> bool {
+        self.registry
+            .edge(&self.edge_of(identity))
+            .is_some_and(|store| store.offline.is_some())
+    }
+
+    /// Keeps what modules may still see, from the moment the upstream is cut.
+    pub(super) fn twins_go_offline(&self, device: &str) -> crate::edge::Offline {
+        let modules = self
+            .registry
+            .devices
+            .get(device)
+            .into_iter()
+            .flat_map(|device| &device.modules);
+        let desired =
+            modules.map(|(id, module)| (id.clone(), module.client.twin.desired().clone()));
+        crate::edge::Offline {
+            desired: desired.collect(),
+            ..Default::default()
+        }
+    }
+
+    /// Brings hub and modules together again: reported properties up, what was missed of desired ones down.
+    pub(super) fn twins_come_online(&mut self, device: &str, offline: &crate::edge::Offline) {
+        let now = Timestamp::now();
+        for (module, reported) in &offline.reported {
+            let Ok(target) = Identity::module(device, module) else {
+                continue;
+            };
+            let Some(client) = self.client(&target) else {
+                continue;
+            };
+            let patch = diff(client.twin.reported().value(), reported.value());
+            if let Err(error) = self.report(&target, Value::Object(patch), now) {
+                tracing::warn!(%target, %error, "reported properties of the offline time were refused");
+            }
+        }
+        for (module, seen) in &offline.desired {
+            let Ok(target) = Identity::module(device, module) else {
+                continue;
+            };
+            let Some(client) = self.client(&target) else {
+                continue;
+            };
+            let desired = client.twin.desired();
+            if desired.version() != seen.version() {
+                let version = desired.version();
+                let mut patch = diff(seen.value(), desired.value());
+                patch.insert("$version".to_owned(), version.into());
+                self.notify_desired(&target, version, &patch);
+            }
+        }
+    }
+
+    fn twin_as_seen_by(&self, identity: &Identity, face: Face) -> Value {
+        let Some(client) = self.client(identity) else {
+            return json!({});
+        };
+        let mut twin = client.twin.to_device_json();
+        let store = self
+            .registry
+            .edge(identity.device_id())
+            .filter(|_| face == Face::Edge);
+        if let (Some(offline), Some(module)) = (
+            store.and_then(|store| store.offline.as_ref()),
+            identity.module_id(),
+        ) {
+            if let Some(desired) = offline.desired.get(module) {
+                twin["desired"] = desired.to_device_json();
+            }
+            if let Some(reported) = offline.reported.get(module) {
+                twin["reported"] = reported.to_device_json();
+            }
+        }
+        twin
+    }
+
+    fn service_twin(&self, target: &Identity) -> Option<Value> {
+        let device = self.registry.devices.get(target.device_id())?;
+        let client = self.client(target)?;
+        let live = self.live.get(target);
+        Some(client.twin.to_service_json(&Envelope {
+            identity: target,
+            device_etag: &client.generation,
+            enabled: device.enabled,
+            status_updated: None,
+            connected: live.is_some(),
+            last_activity: live.map(|live| live.since),
+            waiting_messages: if target.module_id().is_none() {
+                device.queue.waiting.len()
+            } else {
+                0
+            },
+            authentication_type: "sas",
+            model_id: "",
+            edge: device.edge.is_some(),
+        }))
+    }
+}

@@ -1,0 +1,163 @@
+//! The sockets: where the simulator listens, and what runs on each.
+
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::connection;
+use crate::hub::{Face, Hub};
+
+/// A peer that has not finished its TLS handshake by then is no client.
+const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
+/// Pause after a failed accept: the usual cause, too many open files, does not go away at once.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const BACKLOG: u32 = 4096;
+
+/// TCP ports; 0 lets the system choose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// MQTT over TLS; official SDKs only know 8883.
+    pub mqtt: u16,
+    /// HTTPS; official SDKs only know 443.
+    pub https: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            mqtt: 8883,
+            https: 443,
+        }
+    }
+}
+
+/// A listener and the address it really has.
+pub(crate) struct Bound {
+    pub(crate) listener: TcpListener,
+    pub(crate) address: SocketAddr,
+}
+
+pub(crate) fn bind(address: IpAddr, port: u16) -> io::Result<Bound> {
+    let socket = match address {
+        IpAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
+        IpAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
+    };
+    // A simulator that was just stopped leaves connections in TIME_WAIT; they must not keep the next one from starting.
+    socket.set_reuseaddr(true)?;
+    socket.bind((address, port).into())?;
+    let listener = socket.listen(BACKLOG)?;
+    Ok(Bound {
+        address: listener.local_addr()?,
+        listener,
+    })
+}
+
+/// Serves MQTT over TLS until `stop`.
+pub(crate) async fn serve_mqtt(
+    bound: Bound,
+    tls: TlsAcceptor,
+    hub: Arc<Hub>,
+    stop: CancellationToken,
+) {
+    accept(bound, tls, stop, move |stream| {
+        let face = named_face(&hub, &stream);
+        // Boxed, so that the connection does not carry the size of the handshake it has behind it.
+        Box::pin(connection::serve(hub.clone(), stream, face))
+    })
+    .await;
+}
+
+/// Serves HTTPS until `stop`.
+pub(crate) async fn serve_https(
+    bound: Bound,
+    tls: TlsAcceptor,
+    router: axum::Router,
+    stop: CancellationToken,
+) {
+    accept(bound, tls, stop, move |stream| {
+        let service = TowerToHyperService::new(router.clone());
+        Box::pin(async move {
+            let builder = hyper::server::conn::http1::Builder::new();
+            let served = builder
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades()
+                .await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "an HTTPS connection ended badly");
+            }
+        })
+    })
+    .await;
+}
+
+async fn accept<F>(
+    bound: Bound,
+    tls: TlsAcceptor,
+    stop: CancellationToken,
+    serve: impl Fn(TlsStream<TcpStream>) -> F + Clone + Send + 'static,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let connections = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = bound.listener.accept() => accepted,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let (tls, stop) = (tls.clone(), stop.clone());
+        let serve = serve.clone();
+        connections.spawn(async move {
+            // Answers are small and waited for.
+            let _ = stream.set_nodelay(true);
+            match timeout(HANDSHAKE_WITHIN, Box::pin(tls.accept(stream))).await {
+                Ok(Ok(stream)) => {
+                    let served = serve(stream);
+                    tokio::select! {
+                        () = served => {}
+                        () = async { stop.cancelled().await; tokio::time::sleep(ACCEPT_PAUSE).await } => {}
+                    }
+                }
+                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Err(_) => tracing::debug!("TLS handshake took too long"),
+            }
+        });
+    }
+    connections.close();
+    connections.wait().await;
+}
+
+/// Which face the client asked for by name, where hub and gateway have different names.
+fn named_face(hub: &Hub, stream: &TlsStream<TcpStream>) -> Option<Face> {
+    let names = &hub.names;
+    let asked = stream
+        .get_ref()
+        .1
+        .server_name()
+        .filter(|_| names.hub != names.gateway)?;
+    if asked.eq_ignore_ascii_case(&names.gateway) {
+        Some(Face::Edge)
+    } else if asked.eq_ignore_ascii_case(&names.hub) {
+        Some(Face::Hub)
+    } else {
+        None
+    }
+}

@@ -1,0 +1,195 @@
+//! Who the hub knows: devices and modules with their keys, twins, subscriptions and queues.
+//!
+//! Plain data, serialised as it is into the journal's snapshots.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use hub_proto::identity::Identity;
+use hub_proto::sas::SymmetricKey;
+use hub_proto::topic::Filter as TopicFilter;
+use hub_proto::twin::Twin;
+use serde::{Deserialize, Serialize};
+
+use crate::edge::EdgeStore;
+
+/// Everything the hub keeps, apart from the events themselves.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Registry {
+    pub(crate) devices: BTreeMap<String, Device>,
+    /// Shared access policies of the hub by name, e.g. `iothubowner`.
+    pub(crate) policies: BTreeMap<String, StoredKey>,
+    /// The number the next event gets; written into snapshots only.
+    pub(crate) next_event: u64,
+}
+
+/// One device identity.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Device {
+    pub(crate) client: Client,
+    pub(crate) enabled: bool,
+    /// The edge device this leaf speaks through.
+    pub(crate) parent: Option<String>,
+    pub(crate) modules: BTreeMap<String, Module>,
+    pub(crate) queue: CloudToDeviceQueue,
+    /// Present when the device has the IoT Edge capability.
+    pub(crate) edge: Option<EdgeStore>,
+}
+
+/// One module identity.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Module {
+    pub(crate) client: Client,
+    /// `IotEdge` for modules that a deployment made.
+    pub(crate) managed_by: Option<String>,
+}
+
+/// What device and module have in common: they connect.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Client {
+    pub(crate) generation: String,
+    pub(crate) primary: StoredKey,
+    pub(crate) secondary: StoredKey,
+    pub(crate) twin: Twin,
+    /// Kept over connections and restarts: the Python SDK never subscribes twice.
+    pub(crate) subscriptions: Vec<Subscription>,
+}
+
+/// A granted subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Subscription {
+    pub(crate) filter: Filter,
+    /// 0 or 1.
+    pub(crate) qos: u8,
+}
+
+/// A symmetric key in base64, never shown by `Debug`.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct StoredKey(String);
+
+impl StoredKey {
+    pub(crate) fn generate() -> Self {
+        let mut bytes = [0; 32];
+        // Without randomness from the system nothing here would be secret.
+        getrandom::fill(&mut bytes).expect("the system gives random bytes");
+        Self(base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            bytes,
+        ))
+    }
+
+    pub(crate) fn key(&self) -> SymmetricKey {
+        SymmetricKey::from_base64(&self.0)
+            .expect("the registry only stores keys it made or checked")
+    }
+}
+
+impl std::fmt::Debug for StoredKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StoredKey(…)")
+    }
+}
+
+/// Messages waiting for a device, oldest first; the hub holds at most 50.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct CloudToDeviceQueue {
+    pub(crate) waiting: VecDeque<CloudToDevice>,
+    pub(crate) next: u64,
+}
+
+/// One cloud-to-device message.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct CloudToDevice {
+    pub(crate) sequence: u64,
+    /// Encoded bag as the device gets it.
+    pub(crate) bag: String,
+    pub(crate) body: Body,
+    pub(crate) expires_ms: i64,
+    pub(crate) delivered: bool,
+}
+
+/// Message bytes, as base64 where the form is text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Body(pub(crate) bytes::Bytes);
+
+impl Serialize for Body {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&base64::display::Base64Display::new(
+            &self.0,
+            &base64::engine::general_purpose::STANDARD,
+        ))
+    }
+}
+
+impl<'de> Deserialize<'de> for Body {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        base64::Engine::decode(&base64::engine::general_purpose::STANDARD, text)
+            .map(|bytes| Self(bytes.into()))
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl Registry {
+    pub(crate) fn client(&self, identity: &Identity) -> Option<&Client> {
+        let device = self.devices.get(identity.device_id())?;
+        match identity.module_id() {
+            None => Some(&device.client),
+            Some(module) => device.modules.get(module).map(|module| &module.client),
+        }
+    }
+
+    pub(crate) fn client_mut(&mut self, identity: &Identity) -> Option<&mut Client> {
+        let device = self.devices.get_mut(identity.device_id())?;
+        match identity.module_id() {
+            None => Some(&mut device.client),
+            Some(module) => device
+                .modules
+                .get_mut(module)
+                .map(|module| &mut module.client),
+        }
+    }
+
+    pub(crate) fn edge(&self, device: &str) -> Option<&EdgeStore> {
+        self.devices.get(device)?.edge.as_ref()
+    }
+
+    pub(crate) fn edge_mut(&mut self, device: &str) -> Option<&mut EdgeStore> {
+        self.devices.get_mut(device)?.edge.as_mut()
+    }
+}
+
+/// The deliveries a client can subscribe to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Filter {
+    Devicebound,
+    Inputs,
+    MethodRequests,
+    TwinResponses,
+    DesiredPatches,
+}
+
+impl Filter {
+    /// What a topic filter means for this client; nothing when it is not this client's to ask for.
+    pub(crate) fn of(identity: &Identity, filter: &str) -> Option<Self> {
+        Some(match TopicFilter::parse(filter)? {
+            TopicFilter::Devicebound { device } if identity.is(device, None) => Self::Devicebound,
+            TopicFilter::Inputs { device, module } if identity.is(device, Some(module)) => {
+                Self::Inputs
+            }
+            TopicFilter::MethodRequests => Self::MethodRequests,
+            TopicFilter::TwinResponses => Self::TwinResponses,
+            TopicFilter::DesiredPatches => Self::DesiredPatches,
+            _ => return None,
+        })
+    }
+}
+
+impl Client {
+    pub(crate) fn subscription(&self, filter: Filter) -> Option<Subscription> {
+        self.subscriptions
+            .iter()
+            .copied()
+            .find(|subscription| subscription.filter == filter)
+    }
+}

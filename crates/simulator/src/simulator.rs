@@ -1,0 +1,498 @@
+//! The simulator as a whole: what it takes to start one, what it offers, and how it stops.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hub_proto::connection_string::ConnectionString;
+use hub_proto::identity::Identity;
+use hub_proto::message::Properties;
+use hub_proto::method::{MethodRequest, MethodResponse};
+use serde::Serialize;
+use serde_json::Value;
+use thiserror::Error;
+use tokio::sync::broadcast;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::hub::{
+    Caller, Credentials, Hub, IdentityFault, InvokeError, Names, SendError, TwinFault,
+};
+use crate::journal::JournalError;
+use crate::levers::{Lever, Target};
+use crate::listening::{self, Bound, Ports};
+use crate::pki::{Authority, PkiError, server_config};
+use crate::trace::Observation;
+use crate::{control, lock, websocket, workload};
+
+/// How often the hub looks at what time asks of it.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How to start a simulator.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; also the host name, unless it is 127.0.0.1, whose name is `localhost`.
+    pub address: IpAddr,
+    /// TCP ports.
+    pub ports: Ports,
+    /// Where registry, twins, queues and events are kept. Without it they live as long as the process.
+    pub state: Option<PathBuf>,
+    /// Where the certificate authority is kept.
+    pub pki: PathBuf,
+    /// Where the modules' sockets are made: a directory that is this process's own.
+    pub run: PathBuf,
+    /// What modules connect to, where it is to differ from the hub's name.
+    pub gateway: Option<String>,
+}
+
+impl Options {
+    /// A simulator with everything under `directory`: state, certificates and sockets.
+    #[must_use]
+    pub fn in_directory(directory: &Path) -> Self {
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            ports: Ports::default(),
+            state: Some(directory.join("hub")),
+            pki: directory.join("pki"),
+            run: directory.join("run"),
+            gateway: None,
+        }
+    }
+
+    /// The same without state, on ports the system chooses: for tests side by side.
+    #[must_use]
+    pub fn on_free_ports(directory: &Path) -> Self {
+        Self {
+            ports: Ports { mqtt: 0, https: 0 },
+            state: None,
+            ..Self::in_directory(directory)
+        }
+    }
+}
+
+/// Why a simulator did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A port could not be had.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address and port asked for.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificates could not be had.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// The state could not be read.
+    #[error(transparent)]
+    State(#[from] JournalError),
+    /// What a new hub needs could not be written down.
+    #[error("the journal cannot be written")]
+    Journal(#[source] io::Error),
+    /// The directory for sockets could not be made.
+    #[error("cannot make the directory {path} for the modules' sockets")]
+    Run {
+        /// Which directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Where everything is. Holds keys: for the person who started the simulator.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Info {
+    /// What connection strings say.
+    pub hub_host_name: String,
+    /// What modules connect to.
+    pub gateway_host_name: String,
+    /// The certificate to trust.
+    pub ca_file: PathBuf,
+    /// MQTT over TLS.
+    pub mqtt: SocketAddr,
+    /// HTTPS.
+    pub https: SocketAddr,
+    /// For back ends: the `iothubowner` policy.
+    pub service_connection_string: String,
+    /// Every device with its modules.
+    pub devices: Vec<Credentials>,
+}
+
+/// A running simulator.
+#[derive(Debug)]
+pub struct Simulator {
+    hub: Arc<Hub>,
+    authority: Arc<Authority>,
+    run: PathBuf,
+    mqtt: SocketAddr,
+    https: SocketAddr,
+    /// Workload sockets by module.
+    sockets: Mutex<BTreeMap<Identity, PathBuf>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Simulator {
+    /// Binds every port, loads what is kept, and serves.
+    ///
+    /// # Errors
+    /// When a port, the certificates or the state cannot be had; nothing is left running then.
+    pub async fn start(options: Options) -> Result<Arc<Self>, StartError> {
+        let bind = |port| {
+            let address = SocketAddr::new(options.address, port);
+            listening::bind(options.address, port)
+                .map_err(|source| StartError::Bind { address, source })
+        };
+        let (mqtt, https) = (bind(options.ports.mqtt)?, bind(options.ports.https)?);
+        make_private(&options.run).map_err(|source| StartError::Run {
+            path: options.run.clone(),
+            source,
+        })?;
+        let authority = Arc::new(Authority::load_or_create(&options.pki)?);
+        let names = names(options.address, options.gateway.as_deref());
+        let issued = authority.issue_server(&names.hub, &names.accepted)?;
+        let (mqtt_tls, https_tls) = (
+            server_config(&issued, &[])?,
+            server_config(&issued, &[b"http/1.1"])?,
+        );
+        let hub = Arc::new(Hub::open(options.state.as_deref(), names)?);
+        hub.ensure_policies().map_err(StartError::Journal)?;
+        let simulator = Arc::new(Self {
+            hub,
+            authority,
+            run: options.run,
+            mqtt: mqtt.address,
+            https: https.address,
+            sockets: Mutex::default(),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        simulator.serve(mqtt, https, mqtt_tls.into(), https_tls.into());
+        Ok(simulator)
+    }
+
+    fn serve(&self, mqtt: Bound, https: Bound, mqtt_tls: TlsAcceptor, https_tls: TlsAcceptor) {
+        let (hub, stop) = (&self.hub, &self.stop);
+        self.tasks.spawn(listening::serve_mqtt(
+            mqtt,
+            mqtt_tls,
+            hub.clone(),
+            stop.clone(),
+        ));
+        self.tasks.spawn(listening::serve_https(
+            https,
+            https_tls,
+            websocket::router(hub.clone()),
+            stop.clone(),
+        ));
+        self.tasks.spawn(tick(hub.clone(), stop.clone()));
+    }
+
+    /// Where everything is.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        let names = &self.hub.names;
+        Info {
+            hub_host_name: names.hub.clone(),
+            gateway_host_name: names.gateway.clone(),
+            ca_file: self.authority.file().to_owned(),
+            mqtt: self.mqtt,
+            https: self.https,
+            service_connection_string: self.hub.service_connection_string(),
+            devices: self
+                .hub
+                .device_ids()
+                .iter()
+                .filter_map(|id| self.credentials(id))
+                .collect(),
+        }
+    }
+
+    /// The control API (`/control/…`), to be served where its user can reach it and nobody else.
+    #[must_use]
+    pub fn control(self: &Arc<Self>) -> axum::Router {
+        control::router(self.clone())
+    }
+
+    /// Registers a device with modules.
+    ///
+    /// # Errors
+    /// When an id is not allowed or taken.
+    pub fn add_device(
+        &self,
+        id: &str,
+        edge: bool,
+        modules: &[String],
+    ) -> Result<Credentials, IdentityFault> {
+        self.hub.add_device(id, edge, modules)
+    }
+
+    /// Forgets a device, ending its connections.
+    ///
+    /// # Errors
+    /// When it is not registered.
+    pub fn remove_device(&self, id: &str) -> Result<(), IdentityFault> {
+        self.hub.remove_device(id)
+    }
+
+    /// Enables or disables a device, which takes effect on live connections.
+    ///
+    /// # Errors
+    /// When it is not registered.
+    pub fn enable_device(&self, id: &str, enabled: bool) -> Result<(), IdentityFault> {
+        self.hub.enable_device(id, enabled)
+    }
+
+    /// What a device and its modules connect with, workload sockets included where they are served.
+    #[must_use]
+    pub fn credentials(&self, id: &str) -> Option<Credentials> {
+        let mut credentials = self.hub.credentials(id)?;
+        let sockets = lock(&self.sockets);
+        for module in &mut credentials.modules {
+            let identity = Identity::module(id, module.module_id.as_str()).ok()?;
+            module.workload_uri = sockets
+                .get(&identity)
+                .map(|path| format!("unix://{}", path.display()));
+        }
+        Some(credentials)
+    }
+
+    /// Every device, with its modules and whether they are connected.
+    #[must_use]
+    pub fn devices(&self) -> Value {
+        self.hub.devices()
+    }
+
+    /// Applies a deployment (`{"modulesContent": {…}}`) to an edge device.
+    ///
+    /// # Errors
+    /// When the device is no edge device, or the content no deployment.
+    pub fn apply_deployment(&self, device: &str, content: &Value) -> Result<(), IdentityFault> {
+        self.hub.apply_deployment(device, content)
+    }
+
+    /// The environment the Edge runtime gives a module; serves its workload socket from here on.
+    ///
+    /// # Errors
+    /// When the socket cannot be made.
+    pub fn module_environment(&self, module: &Identity) -> io::Result<Vec<(String, String)>> {
+        let socket = self.workload_socket(module)?;
+        let names = &self.hub.names;
+        let generation = self.hub.generation(module).unwrap_or_default();
+        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut environment = vec![
+            variable(
+                "IOTEDGE_WORKLOADURI",
+                &format!("unix://{}", socket.display()),
+            ),
+            variable("IOTEDGE_GATEWAYHOSTNAME", &names.gateway.to_lowercase()),
+            variable("IOTEDGE_IOTHUBHOSTNAME", &names.hub),
+            variable("IOTEDGE_DEVICEID", module.device_id()),
+            variable("IOTEDGE_MODULEID", module.module_id().unwrap_or_default()),
+            variable("IOTEDGE_MODULEGENERATIONID", &generation),
+            variable("IOTEDGE_AUTHSCHEME", "sasToken"),
+            variable("IOTEDGE_APIVERSION", "2022-08-03"),
+        ];
+        // Ours: the runtime's ports are fixed, a simulator's need not be.
+        if self.mqtt.port() != 8883 {
+            environment.push(variable(
+                "IOTEDGE_GATEWAY_MQTT_PORT",
+                &self.mqtt.port().to_string(),
+            ));
+        }
+        if self.https.port() != 443 {
+            environment.push(variable(
+                "IOTEDGE_GATEWAY_HTTPS_PORT",
+                &self.https.port().to_string(),
+            ));
+        }
+        Ok(environment)
+    }
+
+    fn workload_socket(&self, module: &Identity) -> io::Result<PathBuf> {
+        let mut sockets = lock(&self.sockets);
+        if let Some(path) = sockets.get(module) {
+            return Ok(path.clone());
+        }
+        let path = workload::socket_path(&self.run, module);
+        let hub = self.hub.clone();
+        let served = workload::serve(
+            &path,
+            module.clone(),
+            hub,
+            self.authority.clone(),
+            self.stop.clone(),
+        )?;
+        self.tasks.spawn(served);
+        sockets.insert(module.clone(), path.clone());
+        Ok(path)
+    }
+
+    /// The twin as the service shows it.
+    ///
+    /// # Errors
+    /// When nobody is registered under the name.
+    pub fn twin(&self, target: &Identity) -> Result<Value, TwinFault> {
+        self.hub.twin(target)
+    }
+
+    /// Patches `tags` and `properties.desired` of a twin; returns the whole of it.
+    ///
+    /// # Errors
+    /// When the target is unknown or the document breaks a rule.
+    pub fn patch_twin(&self, target: &Identity, document: Value) -> Result<Value, TwinFault> {
+        self.hub.update_twin(target, document, false)
+    }
+
+    /// Calls a direct method from the cloud's side.
+    ///
+    /// # Errors
+    /// When the target is unknown, not connected in time, or does not answer in time.
+    pub async fn invoke(
+        &self,
+        target: &Identity,
+        request: &MethodRequest,
+    ) -> Result<MethodResponse, InvokeError> {
+        self.hub.invoke(target, request, Caller::Cloud).await
+    }
+
+    /// Queues a cloud-to-device message; returns its message id.
+    ///
+    /// # Errors
+    /// When the device is unknown, its queue full, or the message too large.
+    pub fn send(
+        &self,
+        to: &Identity,
+        properties: Properties,
+        body: Vec<u8>,
+    ) -> Result<String, SendError> {
+        self.hub.send(to, properties, body.into())
+    }
+
+    /// The sequence number the next event at the hub gets.
+    #[must_use]
+    pub fn next_event(&self) -> u64 {
+        self.hub.next_event()
+    }
+
+    /// Events at the hub from `sequence` on, of one device or of all; and where to read on.
+    #[must_use]
+    pub fn events(&self, from: u64, device: Option<&str>, most: usize) -> (Vec<Value>, u64) {
+        self.hub.events(from, device, most)
+    }
+
+    /// Resolves when the event log has grown since `from`.
+    pub async fn events_after(&self, from: u64) {
+        loop {
+            let grown = self.hub.new_events.notified();
+            if self.hub.next_event() > from {
+                return;
+            }
+            grown.await;
+        }
+    }
+
+    /// The live story: one observation for each thing that happens from here on.
+    #[must_use]
+    pub fn watch(&self) -> broadcast::Receiver<Observation> {
+        self.hub.trace.watch()
+    }
+
+    /// Moves a lever.
+    ///
+    /// # Errors
+    /// When what follows from it cannot be written to the journal.
+    pub fn pull(&self, target: &Target, lever: Lever) -> io::Result<()> {
+        self.hub.pull(target, lever)
+    }
+
+    /// The levers that are not at rest, and each edge's way to the hub.
+    #[must_use]
+    pub fn levers(&self) -> Value {
+        self.hub.levers()
+    }
+
+    /// Ends every connection, then the listeners; what was acknowledged is in the journal by then.
+    pub async fn shutdown(&self) {
+        self.hub.end_all();
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Resolves when the simulator stops: for streams that would otherwise keep it from stopping.
+    pub(crate) fn stopped(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+}
+
+async fn tick(hub: Arc<Hub>, stop: CancellationToken) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => if let Err(error) = hub.tick() {
+                tracing::error!(%error, "the journal cannot be written; nothing is acknowledged until it can");
+            },
+        }
+    }
+}
+
+/// The names for one address: 127.0.0.1 is `localhost`, any other loopback address stands for itself.
+fn names(address: IpAddr, gateway: Option<&str>) -> Names {
+    let hub = if address == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+        "localhost".to_owned()
+    } else {
+        address.to_string()
+    };
+    let gateway = gateway.unwrap_or(&hub).to_owned();
+    let mut accepted = vec![
+        hub.clone(),
+        address.to_string(),
+        gateway.clone(),
+        "localhost".to_owned(),
+    ];
+    if address.is_unspecified() {
+        accepted.extend(
+            std::fs::read_to_string("/etc/hostname")
+                .ok()
+                .map(|name| name.trim().to_owned()),
+        );
+    }
+    accepted.sort_unstable();
+    accepted.dedup();
+    Names {
+        hub,
+        gateway,
+        accepted,
+    }
+}
+
+fn make_private(directory: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+}
+
+impl Hub {
+    fn service_connection_string(&self) -> String {
+        let owner = "iothubowner";
+        // The policy was made before anybody could ask.
+        let string = self
+            .policy_key(owner)
+            .map(|key| ConnectionString::for_service(&self.names.hub, owner, key));
+        string
+            .map(|string| string.to_secret_string())
+            .unwrap_or_default()
+    }
+}
