@@ -25,5 +25,5 @@ pub use backoff::Backoff;
 pub use log::{LogLine, LogStream};
 pub use module::ModuleState;
 pub use plan::{DesiredStatus, ModuleSpec, RestartPolicy};
-pub use runner::{CommandError, Options, PlanError, Runner};
+pub use runner::{CommandError, Modules, Options, PlanError, Runner};
 pub use supervise::{Exit, RuntimeStatus};

@@ -52,12 +52,14 @@ pub(crate) struct Module {
     pub(crate) spec: ModuleSpec,
     pub(crate) options: Options,
     pub(crate) commands: mpsc::Receiver<Command>,
+    /// Nothing is ever sent: it closes when the runner does.
+    pub(crate) closing: watch::Receiver<()>,
     pub(crate) state: watch::Sender<ModuleState>,
     pub(crate) lines: broadcast::Sender<LogLine>,
 }
 
 impl Module {
-    /// Runs until the command channel is closed, then stops the module in good order. `begun` is told once the
+    /// Runs until the runner closes, then stops the module in good order. `begun` is told once the
     /// first start has been tried.
     pub(crate) async fn run(mut self, begun: oneshot::Sender<()>) {
         let mut supervisor = Supervisor::new(
@@ -78,16 +80,16 @@ impl Module {
             let timeout = supervisor.poll_timeout();
             tokio::select! {
                 exit = ended(&mut process) => self.exited(exit, &mut supervisor, &mut process).await,
-                command = self.commands.recv(), if !closing => match command {
-                    Some(Command::Start) => supervisor.handle_start(Instant::now()),
-                    Some(Command::Stop) => supervisor.handle_stop(Instant::now()),
-                    Some(Command::Restart) => supervisor.handle_restart(Instant::now()),
-                    Some(Command::Kill) => supervisor.handle_kill(),
-                    None => {
-                        closing = true;
-                        supervisor.handle_stop(Instant::now());
-                    }
+                Some(command) = self.commands.recv(), if !closing => match command {
+                    Command::Start => supervisor.handle_start(Instant::now()),
+                    Command::Stop => supervisor.handle_stop(Instant::now()),
+                    Command::Restart => supervisor.handle_restart(Instant::now()),
+                    Command::Kill => supervisor.handle_kill(),
                 },
+                _ = self.closing.changed(), if !closing => {
+                    closing = true;
+                    supervisor.handle_stop(Instant::now());
+                }
                 () = due(timeout) => supervisor.handle_timeout(Instant::now()),
             }
             self.act(&mut supervisor, &mut process);

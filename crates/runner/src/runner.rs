@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -46,17 +47,25 @@ pub enum CommandError {
     /// No module of the plan has this name.
     #[error("there is no module {0}")]
     Unknown(String),
-    /// The module's loop is gone: the runner is being dropped.
+    /// The runner is gone, or going.
     #[error("module {0} is being shut down")]
     Closed(String),
 }
 
-/// Running modules. Dropping it kills them; [`Self::shutdown`] stops them in good order.
+/// Running modules, and the only one who ends them all: dropping it kills them, [`Self::shutdown`] stops them in good
+/// order.
 #[derive(Debug)]
 pub struct Runner {
-    modules: BTreeMap<String, Handle>,
-    lines: broadcast::Sender<LogLine>,
+    modules: Modules,
+    closing: watch::Sender<()>,
     tasks: JoinSet<()>,
+}
+
+/// A way to the modules of a [`Runner`], cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Modules {
+    handles: Arc<BTreeMap<String, Handle>>,
+    lines: broadcast::Sender<LogLine>,
 }
 
 #[derive(Debug)]
@@ -75,30 +84,78 @@ impl Runner {
         options: Options,
     ) -> Result<(Self, broadcast::Receiver<LogLine>), PlanError> {
         plan.sort_by_key(|spec| spec.startup_order);
-        let (lines, receiver) = broadcast::channel(LOG_BACKLOG);
-        let mut runner = Self {
-            modules: BTreeMap::new(),
-            lines,
-            tasks: JoinSet::new(),
-        };
         let names: Vec<_> = plan.iter().map(|spec| spec.name.as_str()).collect();
         if let Some(twice) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
             return Err(PlanError::Duplicate(names[twice].to_owned()));
         }
+
+        let (lines, receiver) = broadcast::channel(LOG_BACKLOG);
+        let closing = watch::Sender::new(());
+        let mut handles = BTreeMap::new();
+        let mut tasks = JoinSet::new();
         for spec in plan {
-            runner.add(spec, options).await;
+            let name = spec.name.clone();
+            let (commands, command_receiver) = mpsc::channel(COMMAND_BACKLOG);
+            let (state, state_receiver) = watch::channel(ModuleState::initial());
+            let (begun, first_start) = oneshot::channel();
+            let module = Module {
+                spec,
+                options,
+                commands: command_receiver,
+                closing: closing.subscribe(),
+                state,
+                lines: lines.clone(),
+            };
+            tasks.spawn(module.run(begun));
+            handles.insert(
+                name,
+                Handle {
+                    commands,
+                    state: state_receiver,
+                },
+            );
+            // Ends without a message only when the task did, and then there is nothing to wait for.
+            let _ = first_start.await;
         }
+        let modules = Modules {
+            handles: Arc::new(handles),
+            lines,
+        };
+        let runner = Self {
+            modules,
+            closing,
+            tasks,
+        };
         Ok((runner, receiver))
     }
 
+    /// The way to the modules, for everybody who may watch and command them.
+    pub fn modules(&self) -> &Modules {
+        &self.modules
+    }
+
+    /// Stops all modules at the same time, each with its grace, and returns when none is left.
+    pub async fn shutdown(mut self) {
+        drop(self.closing);
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+impl Modules {
     /// Names of all modules, in alphabetical order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.modules.keys().map(String::as_str)
+        self.handles.keys().map(String::as_str)
+    }
+
+    /// A module's state now.
+    pub fn state(&self, module: &str) -> Option<ModuleState> {
+        let handle = self.handles.get(module)?;
+        Some(handle.state.borrow().clone())
     }
 
     /// A module's state, now and whenever it changes.
     pub fn watch(&self, module: &str) -> Option<watch::Receiver<ModuleState>> {
-        self.modules.get(module).map(|handle| handle.state.clone())
+        self.handles.get(module).map(|handle| handle.state.clone())
     }
 
     /// Another listener to all modules' lines, from now on.
@@ -107,57 +164,28 @@ impl Runner {
     }
 
     /// Starts a module that is stopped, failed, or waiting to be restarted.
-    pub async fn start_module(&self, module: &str) -> Result<(), CommandError> {
+    pub async fn start(&self, module: &str) -> Result<(), CommandError> {
         self.command(module, Command::Start).await
     }
 
     /// Ends a module in good order; it stays stopped.
-    pub async fn stop_module(&self, module: &str) -> Result<(), CommandError> {
+    pub async fn stop(&self, module: &str) -> Result<(), CommandError> {
         self.command(module, Command::Stop).await
     }
 
     /// Ends a module in good order and starts it again at once.
-    pub async fn restart_module(&self, module: &str) -> Result<(), CommandError> {
+    pub async fn restart(&self, module: &str) -> Result<(), CommandError> {
         self.command(module, Command::Restart).await
     }
 
     /// Crashes a module with SIGKILL; its restart policy decides what follows.
-    pub async fn kill_module(&self, module: &str) -> Result<(), CommandError> {
+    pub async fn kill(&self, module: &str) -> Result<(), CommandError> {
         self.command(module, Command::Kill).await
-    }
-
-    /// Stops all modules at the same time, each with its grace, and returns when none is left.
-    pub async fn shutdown(mut self) {
-        self.modules.clear();
-        while self.tasks.join_next().await.is_some() {}
-    }
-
-    async fn add(&mut self, spec: ModuleSpec, options: Options) {
-        let (commands, receiver) = mpsc::channel(COMMAND_BACKLOG);
-        let (state, state_receiver) = watch::channel(ModuleState::initial());
-        let (begun, first_start) = oneshot::channel();
-        self.modules.insert(
-            spec.name.clone(),
-            Handle {
-                commands,
-                state: state_receiver,
-            },
-        );
-        let module = Module {
-            spec,
-            options,
-            commands: receiver,
-            state,
-            lines: self.lines.clone(),
-        };
-        self.tasks.spawn(module.run(begun));
-        // Ends without a message only when the task did, and then there is nothing to wait for.
-        let _ = first_start.await;
     }
 
     async fn command(&self, module: &str, command: Command) -> Result<(), CommandError> {
         let handle = self
-            .modules
+            .handles
             .get(module)
             .ok_or_else(|| CommandError::Unknown(module.to_owned()))?;
         handle

@@ -62,7 +62,10 @@ async fn state(
     module: &str,
     wanted: impl FnMut(&ModuleState) -> bool,
 ) -> ModuleState {
-    let mut watch = runner.watch(module).expect("the module is in the plan");
+    let mut watch = runner
+        .modules()
+        .watch(module)
+        .expect("the module is in the plan");
     timeout(PATIENCE, watch.wait_for(wanted))
         .await
         .expect("the state is reached")
@@ -177,28 +180,28 @@ async fn stop_start_restart_and_kill() {
     let (runner, mut lines) = start(vec![spec], desk()).await;
     assert_eq!(lines.next_text().await, "up");
 
-    runner.stop_module("m").await.expect("it is there");
+    runner.modules().stop("m").await.expect("it is there");
     assert_eq!(lines.next_text().await, "bye");
     let stopped = state(&runner, "m", |state| state.status == RuntimeStatus::Stopped).await;
     assert_eq!(stopped.last_exit, Some(Exit::Code(0)));
 
-    runner.start_module("m").await.expect("it is there");
+    runner.modules().start("m").await.expect("it is there");
     assert_eq!(lines.next_text().await, "up");
 
-    runner.restart_module("m").await.expect("it is there");
+    runner.modules().restart("m").await.expect("it is there");
     assert_eq!(lines.next_text().await, "bye");
     assert_eq!(lines.next_text().await, "up");
     let restarted = state(&runner, "m", |state| state.pid.is_some()).await;
     assert_eq!(restarted.restart_count, 0);
 
-    runner.kill_module("m").await.expect("it is there");
+    runner.modules().kill("m").await.expect("it is there");
     assert_eq!(lines.next_text().await, "up");
     let crashed = state(&runner, "m", |state| state.restart_count == 1).await;
     assert_eq!(crashed.last_exit, Some(Exit::Signal(9)));
     assert_eq!(crashed.last_exit.map(Exit::code), Some(137));
 
     assert_eq!(
-        runner.kill_module("other").await,
+        runner.modules().kill("other").await,
         Err(CommandError::Unknown("other".into()))
     );
     runner.shutdown().await;
@@ -220,7 +223,10 @@ async fn a_module_that_will_not_end_is_killed_after_its_grace() {
     .await;
     assert_eq!(lines.next_text().await, "up");
     let pid = state(&runner, "m", |state| state.pid.is_some()).await.pid;
-    let watch = runner.watch("m").expect("the module is in the plan");
+    let watch = runner
+        .modules()
+        .watch("m")
+        .expect("the module is in the plan");
 
     timeout(PATIENCE, runner.shutdown())
         .await
@@ -251,7 +257,7 @@ async fn a_stopped_module_waits_to_be_started() {
         (idle.status, idle.last_start_time),
         (RuntimeStatus::Stopped, None)
     );
-    runner.start_module("m").await.expect("it is there");
+    runner.modules().start("m").await.expect("it is there");
     assert_eq!(lines.next_text().await, "up");
     runner.shutdown().await;
 }
