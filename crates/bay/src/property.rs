@@ -13,8 +13,8 @@ pub struct Acknowledgement {
     pub ac: u16,
     /// The answer in words.
     pub ad: String,
-    /// The `$version` of the desired properties that is answered; 0 when nobody asked.
-    pub av: i64,
+    /// The version of the desired properties that is answered; 0 when nobody asked.
+    pub av: u64,
 }
 
 impl Acknowledgement {
@@ -27,7 +27,7 @@ impl Acknowledgement {
 
     /// The answer to a value that is now in force.
     #[must_use]
-    pub fn taken(value: Value, version: i64) -> Self {
+    pub fn taken(value: Value, version: u64) -> Self {
         Self {
             value,
             ac: Self::TAKEN,
@@ -49,7 +49,7 @@ impl Acknowledgement {
 
     /// The answer to a value that was refused for the reason `why`.
     #[must_use]
-    pub fn refused(still_in_use: Value, why: impl Into<String>, version: i64) -> Self {
+    pub fn refused(still_in_use: Value, why: impl Into<String>, version: u64) -> Self {
         Self {
             value: still_in_use,
             ac: Self::REFUSED,

@@ -13,7 +13,7 @@ mod in_force;
 mod value;
 
 pub use in_force::{Answers, InForce, Memory};
-pub use value::{Refusal, seconds, text, whole, word, words, yes_or_no};
+pub use value::{Refusal, number, seconds, text, whole, word, words, yes_or_no};
 
 use serde_json::Value;
 

@@ -68,6 +68,24 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
+/// Hands a patch over with the version that stands in it.
+fn handle_desired(in_force: &mut InForce<Fence>, patch: &Map<String, Value>) -> Map<String, Value> {
+    in_force.handle_desired(patch, patch["$version"].as_u64().expect("a version"))
+}
+
+/// Hands a twin over with the version that stands in its desired section.
+fn handle_twin(
+    in_force: &mut InForce<Fence>,
+    desired: &Map<String, Value>,
+    reported: &Map<String, Value>,
+) -> Map<String, Value> {
+    in_force.handle_twin(
+        desired,
+        desired["$version"].as_u64().expect("a version"),
+        reported,
+    )
+}
+
 fn in_force() -> InForce<Fence> {
     InForce::new(Fence::default())
 }
@@ -76,17 +94,18 @@ fn default(value: Value) -> Value {
     json!({"value": value, "ac": 203, "ad": "default", "av": 0})
 }
 
-fn taken(value: Value, version: i64) -> Value {
+fn taken(value: Value, version: u64) -> Value {
     json!({"value": value, "ac": 200, "ad": "taken", "av": version})
 }
 
-fn refused(value: Value, why: &str, version: i64) -> Value {
+fn refused(value: Value, why: &str, version: u64) -> Value {
     json!({"value": value, "ac": 400, "ad": why, "av": version})
 }
 
 #[test]
 fn the_first_start_reports_every_default() {
-    let answers = in_force().handle_twin(
+    let answers = handle_twin(
+        &mut in_force(),
         &object(json!({"$version": 1})),
         &object(json!({"$version": 1})),
     );
@@ -112,7 +131,7 @@ fn a_start_answers_what_was_missed_and_nothing_else() {
     let mut in_force = in_force();
 
     assert_eq!(
-        in_force.handle_twin(&desired, &reported),
+        handle_twin(&mut in_force, &desired, &reported),
         object(json!({"loud": taken(json!(true), 7)}))
     );
     assert_eq!(
@@ -177,7 +196,7 @@ fn patches_are_answered() {
     let mut in_force = in_force();
     for (patch, answers) in rows {
         assert_eq!(
-            in_force.handle_desired(&object(patch.clone())),
+            handle_desired(&mut in_force, &object(patch.clone())),
             object(answers),
             "{patch}"
         );
@@ -187,11 +206,18 @@ fn patches_are_answered() {
 #[test]
 fn a_refused_wish_in_the_twin_keeps_what_was_granted_before() {
     let mut in_force = in_force();
-    in_force.handle_desired(&object(json!({"enterMm": 300, "$version": 2})));
-    in_force.handle_desired(&object(json!({"enterMm": 5, "$version": 3})));
+    handle_desired(
+        &mut in_force,
+        &object(json!({"enterMm": 300, "$version": 2})),
+    );
+    handle_desired(&mut in_force, &object(json!({"enterMm": 5, "$version": 3})));
 
     let reported = object(json!({"leaveMm": default(json!(150)), "loud": default(json!(false))}));
-    let answers = in_force.handle_twin(&object(json!({"enterMm": 5, "$version": 3})), &reported);
+    let answers = handle_twin(
+        &mut in_force,
+        &object(json!({"enterMm": 5, "$version": 3})),
+        &reported,
+    );
 
     assert_eq!(
         answers,
@@ -214,7 +240,7 @@ fn names_that_are_not_settings_are_told() {
 fn what_the_device_learned_holds_until_a_new_wish() {
     let desired = object(json!({"enterMm": 300, "$version": 2}));
     let mut in_force = in_force();
-    in_force.handle_twin(&desired, &Map::new());
+    handle_twin(&mut in_force, &desired, &Map::new());
 
     let calibrated = json!({"value": 420, "ac": 203, "ad": "calibrated", "av": 0});
     assert_eq!(
@@ -227,14 +253,17 @@ fn what_the_device_learned_holds_until_a_new_wish() {
     let mut in_force = InForce::restore(Fence::default(), in_force.memory().clone());
     assert_eq!(in_force.settings().enter, 420);
     assert_eq!(
-        in_force.handle_twin(&desired, &Map::new()).get("enterMm"),
+        handle_twin(&mut in_force, &desired, &Map::new()).get("enterMm"),
         Some(&calibrated)
     );
-    in_force.handle_desired(&object(json!({"loud": true, "$version": 3})));
+    handle_desired(&mut in_force, &object(json!({"loud": true, "$version": 3})));
     assert_eq!(in_force.settings().enter, 420);
 
     // A new wish does.
-    in_force.handle_desired(&object(json!({"enterMm": 300, "$version": 4})));
+    handle_desired(
+        &mut in_force,
+        &object(json!({"enterMm": 300, "$version": 4})),
+    );
     assert_eq!(in_force.settings().enter, 300);
 }
 
@@ -259,9 +288,10 @@ fn what_cannot_be_learned_is_refused() {
 #[test]
 fn a_bay_without_a_link_restarts_with_its_last_settings() {
     let mut in_force = in_force();
-    in_force.handle_desired(&object(
-        json!({"enterMm": {"value": 300}, "leaveMm": 250, "loud": 5, "$version": 2}),
-    ));
+    handle_desired(
+        &mut in_force,
+        &object(json!({"enterMm": {"value": 300}, "leaveMm": 250, "loud": 5, "$version": 2})),
+    );
     let kept = serde_json::to_string(in_force.memory()).expect("memory is JSON");
     let memory: Memory = serde_json::from_str(&kept).expect("and is read back");
 
@@ -276,7 +306,7 @@ fn a_bay_without_a_link_restarts_with_its_last_settings() {
         }
     );
     // The twin has the last word: a wish withdrawn while the module was down is withdrawn.
-    restored.handle_twin(&object(json!({"$version": 3})), &Map::new());
+    handle_twin(&mut restored, &object(json!({"$version": 3})), &Map::new());
     assert_eq!(restored.settings(), &Fence::default());
 }
 
@@ -328,7 +358,7 @@ proptest! {
         let mut in_force = in_force();
         for (version, (mut patch, whole_twin)) in patches.into_iter().enumerate() {
             patch.insert("$version".to_owned(), version.into());
-            let answers = if whole_twin { in_force.handle_twin(&patch, &Map::new()) } else { in_force.handle_desired(&patch) };
+            let answers = if whole_twin { handle_twin(&mut in_force, &patch, &Map::new()) } else { handle_desired(&mut in_force, &patch) };
 
             prop_assert!(in_force.settings().check().is_ok());
             let values = snapshot(in_force.settings());

@@ -107,10 +107,11 @@ impl<S: Table> InForce<S> {
     }
 
     /// Takes the whole twin, as fetched at start and after each reconnection: `desired` with its
-    /// `$version`, and `reported` as the hub has it.
+    /// version, and `reported` as the hub has it.
     pub fn handle_twin(
         &mut self,
         desired: &Map<String, Value>,
+        version: u64,
         reported: &Map<String, Value>,
     ) -> Answers {
         let mut wishes = Vec::new();
@@ -128,7 +129,6 @@ impl<S: Table> InForce<S> {
             }
         }
 
-        let version = version(desired);
         let mut answers = self.grant(wishes, version);
         for (name, learned) in &self.memory.learned {
             answers.insert(name.clone(), learned.answer());
@@ -137,8 +137,9 @@ impl<S: Table> InForce<S> {
         answers
     }
 
-    /// Takes a patch of the desired properties with its `$version`; a null withdraws a wish.
-    pub fn handle_desired(&mut self, patch: &Map<String, Value>) -> Answers {
+    /// Takes a patch of the desired properties and the version it leads to; a null withdraws a
+    /// wish.
+    pub fn handle_desired(&mut self, patch: &Map<String, Value>, version: u64) -> Answers {
         let wishes = S::SETTINGS
             .iter()
             .filter_map(|setting| {
@@ -153,7 +154,7 @@ impl<S: Table> InForce<S> {
                 ))
             })
             .collect();
-        self.grant(wishes, version(patch))
+        self.grant(wishes, version)
     }
 
     /// Puts a value in force that the device found out itself; `how` is what the answer says:
@@ -199,7 +200,7 @@ impl<S: Table> InForce<S> {
 
     /// Grants what can be granted, all at once: two settings that only make sense together may
     /// arrive in one patch.
-    fn grant(&mut self, wishes: Vec<(&'static Setting<S>, Wish)>, version: i64) -> Answers {
+    fn grant(&mut self, wishes: Vec<(&'static Setting<S>, Wish)>, version: u64) -> Answers {
         for (setting, wish) in &wishes {
             self.memory.learned.remove(setting.name);
             match wish {
@@ -305,11 +306,6 @@ fn unwrapped(value: &Value) -> &Value {
         .as_object()
         .and_then(|object| object.get("value"))
         .unwrap_or(value)
-}
-
-/// The `$version` a desired section or patch carries, 0 without one.
-fn version(desired: &Map<String, Value>) -> i64 {
-    desired.get("$version").and_then(Value::as_i64).unwrap_or(0)
 }
 
 /// Whether the hub already has this answer. Hubs keep numbers as they like, so `5` and `5.0` are

@@ -39,6 +39,22 @@ pub fn whole(value: &Value, range: RangeInclusive<u32>) -> Result<u32, Refusal> 
         })
 }
 
+/// A number in a range.
+///
+/// # Errors
+///
+/// A [`Refusal`] that names the range.
+pub fn number(value: &Value, range: RangeInclusive<f64>) -> Result<f64, Refusal> {
+    let number = value.as_f64().filter(|number| range.contains(number));
+    number.ok_or_else(|| {
+        Refusal(format!(
+            "must be a number from {} to {}",
+            range.start(),
+            range.end()
+        ))
+    })
+}
+
 /// A whole number of seconds in a range.
 ///
 /// # Errors
