@@ -1,0 +1,75 @@
+//! Tokens: made with the key at hand, by the runtime that keeps the key, or given ready-made.
+
+use std::time::Duration;
+
+use hub_proto::identity::Identity;
+use hub_proto::sas::{SymmetricKey, Token, Unsigned};
+
+use crate::error::LinkError;
+use crate::workload::Workload;
+
+/// What proves an identity. Its `Debug` shows no secret.
+#[derive(Clone)]
+pub(crate) enum Credential {
+    Key {
+        policy: Option<String>,
+        key: SymmetricKey,
+    },
+    Token(String),
+    Workload(Workload),
+}
+
+/// A token and how long it lives; `None` when it is given ready-made and cannot be renewed.
+pub(crate) struct Signed {
+    pub(crate) token: String,
+    pub(crate) life: Option<Duration>,
+}
+
+impl Credential {
+    /// A token for the identity that ends `life` after the Unix second `now`.
+    pub(crate) async fn token(
+        &self,
+        hub: &str,
+        identity: &Identity,
+        life: Duration,
+        now: i64,
+    ) -> Result<Signed, LinkError> {
+        let expiry = now.saturating_add_unsigned(life.as_secs());
+        let unsigned = Unsigned::new(&identity.audience(hub), expiry);
+        let token = match self {
+            Self::Token(token) => {
+                return Ok(Signed {
+                    token: token.clone(),
+                    life: None,
+                });
+            }
+            Self::Key {
+                policy: Some(policy),
+                key,
+            } => unsigned.with_policy(policy).sign(key),
+            Self::Key { policy: None, key } => unsigned.sign(key),
+            Self::Workload(workload) => {
+                let signature = workload.sign(unsigned.string_to_sign().as_bytes()).await?;
+                unsigned.with_signature(&signature)
+            }
+        };
+        Ok(Signed {
+            token,
+            life: Some(life),
+        })
+    }
+}
+
+impl std::fmt::Debug for Credential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Key { policy, .. } => write!(f, "Key(redacted, policy {policy:?})"),
+            Self::Token(token) => write!(
+                f,
+                "Token({:?})",
+                Token::parse(token).map(|token| token.expiry())
+            ),
+            Self::Workload(workload) => workload.fmt(f),
+        }
+    }
+}

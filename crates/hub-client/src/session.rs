@@ -1,0 +1,587 @@
+//! What a client does and when, without doing it: connect, renew, resend, answer, close. Pure: it is told
+//! the time and what happened, and is asked what to do and when to be woken.
+//!
+//! ```text
+//! Waiting ──until──▶ Opening ──up──▶ Online ──renewal due──▶ Draining ──all acknowledged──▶ Leaving
+//!    ▲                  │ down          │ down                  │ down                         │ down
+//!    └──────────────────┴───────────────┴───────────────────────┘        Opening ◀── renewal ──┴── close ──▶ Closed
+//! ```
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hub_proto::identity::Identity;
+use hub_proto::message::Properties;
+use hub_proto::method::MAX_PAYLOAD_BYTES;
+use hub_proto::percent;
+use hub_proto::topic::{self, Delivery, Filter};
+use hub_proto::twin::Object;
+use serde_json::{Value, json};
+
+use crate::backoff::Backoff;
+use crate::error::{LinkError, TwinError};
+use crate::message::Message;
+use crate::options::Options;
+use crate::outbox::{Full, Outbox, Packet, Ticket};
+use crate::twin::{TwinAnswer, TwinOutput, TwinState, TwinSync};
+
+/// A connection that lasted so long ends a series of failures.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+/// How long a planned reconnection waits for acknowledgements that are due.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// How long the other side may take to close after a DISCONNECT.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
+/// How long a method's answer is kept for the next connection; its caller waits no longer than 300 s.
+const KEEP_RESPONSES: Duration = Duration::from_secs(300);
+const MAX_KEPT_RESPONSES: usize = 64;
+
+/// Something to do.
+#[derive(Debug)]
+pub(crate) enum Output {
+    /// Get a token and open a new connection.
+    Open,
+    /// Subscribe to all of these, in one packet.
+    Subscribe(Vec<String>),
+    /// Publish at QoS 1; the packet id comes back by [`Session::handle_sent`].
+    PublishAcknowledged(Packet),
+    /// Publish at QoS 0.
+    Publish(Packet),
+    /// Acknowledge a packet that was received on the present connection.
+    Acknowledge(u16),
+    /// Send DISCONNECT and await the end.
+    Disconnect,
+    /// Give the connection up at once.
+    Drop,
+    /// Tell the application.
+    Notify(Notice),
+    /// Tell whoever sent this that it is acknowledged or dropped.
+    Settle(Ticket, Settled),
+    /// It is over.
+    Closed { undelivered: usize },
+}
+
+/// How a request of the application ended.
+#[derive(Debug)]
+pub(crate) enum Settled {
+    Acknowledged,
+    Dropped,
+    Twin(Result<TwinAnswer, TwinError>),
+}
+
+/// An [`Event`](crate::Event) without its handles.
+#[derive(Debug)]
+pub(crate) enum Notice {
+    Connected,
+    Disconnected {
+        why: LinkError,
+        retry_in: Duration,
+    },
+    Twin(TwinState),
+    Desired {
+        patch: Object,
+        version: u64,
+    },
+    Input {
+        name: String,
+        message: Message,
+        packet: u16,
+    },
+    CloudToDevice {
+        message: Message,
+        packet: u16,
+    },
+    Method {
+        name: String,
+        payload: Value,
+        rid: String,
+    },
+}
+
+/// A token's life, as far as it is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TokenSpan {
+    pub(crate) signed_at: Instant,
+    pub(crate) life: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    identity: Identity,
+    acknowledge_within: Duration,
+    phase: Phase,
+    /// Counts connections, so that late acknowledgements do not hit another's packet ids.
+    link: u64,
+    /// Whether the application believes to be connected.
+    announced: bool,
+    closing: Option<Instant>,
+    backoff: Backoff,
+    chance: fastrand::Rng,
+    outbox: Outbox,
+    twin: TwinSync,
+    responses: VecDeque<KeptResponse>,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Waiting {
+        until: Instant,
+    },
+    Opening,
+    Online {
+        since: Instant,
+        renew_at: Option<Instant>,
+    },
+    Draining {
+        until: Instant,
+    },
+    Leaving {
+        until: Instant,
+    },
+    Closed,
+}
+
+/// A method's answer that has no connection to go by.
+#[derive(Debug)]
+struct KeptResponse {
+    packet: Packet,
+    until: Instant,
+}
+
+impl Session {
+    pub(crate) fn new(
+        identity: Identity,
+        options: &Options,
+        mut chance: fastrand::Rng,
+        now: Instant,
+    ) -> Self {
+        Self {
+            identity,
+            acknowledge_within: options.acknowledge_within,
+            phase: Phase::Waiting { until: now },
+            link: 0,
+            announced: false,
+            closing: None,
+            backoff: Backoff::new(options.backoff),
+            outbox: Outbox::new(options.outbox),
+            twin: TwinSync::new(chance.u32(..)),
+            chance,
+            responses: VecDeque::new(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Whether nothing new is taken any more.
+    pub(crate) const fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    /// The connection's number, to be handed back with acknowledgements.
+    pub(crate) const fn link(&self) -> u64 {
+        self.link
+    }
+
+    /// CONNACK said yes.
+    pub(crate) fn handle_up(&mut self, token: Option<TokenSpan>, now: Instant) {
+        // Four fifths of a life leave time for a few failed attempts before the hub ends it.
+        let renew_at = token.map(|token| token.signed_at + token.life.mul_f64(0.8));
+        self.phase = Phase::Online {
+            since: now,
+            renew_at,
+        };
+        self.link += 1;
+        // The session may be kept by the other side, but subscribing again is harmless where it is and
+        // the only way where it is not.
+        self.outputs.push_back(Output::Subscribe(self.filters()));
+        if !self.announced {
+            self.announced = true;
+            self.outputs.push_back(Output::Notify(Notice::Connected));
+        }
+        for kept in self.responses.drain(..).filter(|kept| kept.until > now) {
+            self.outputs.push_back(Output::Publish(kept.packet));
+        }
+        self.pump(now);
+    }
+
+    fn filters(&self) -> Vec<String> {
+        let device = self.identity.device_id();
+        let messages = match self.identity.module_id() {
+            None => Filter::Devicebound { device },
+            Some(module) => Filter::Inputs { device, module },
+        };
+        [
+            messages,
+            Filter::MethodRequests,
+            Filter::TwinResponses,
+            Filter::DesiredPatches,
+        ]
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+    }
+
+    /// SUBACK.
+    pub(crate) fn handle_subscribed(&mut self, refused: bool, now: Instant) {
+        if refused {
+            return self.give_up(LinkError::SubscriptionRefused, now);
+        }
+        self.twin.handle_ready(now);
+        self.pump(now);
+    }
+
+    /// The connection ended, or could not be opened.
+    pub(crate) fn handle_down(&mut self, why: LinkError, now: Instant) {
+        self.outbox.handle_down();
+        self.twin.handle_down();
+        match self.phase {
+            Phase::Closed => return,
+            Phase::Leaving { .. } => {
+                if self.closing.is_some() {
+                    self.finish();
+                } else {
+                    self.open();
+                }
+                return;
+            }
+            Phase::Online { since, .. } if now >= since + STABLE_AFTER => self.backoff.reset(),
+            Phase::Draining { .. } => self.backoff.reset(),
+            Phase::Online { .. } | Phase::Opening | Phase::Waiting { .. } => {}
+        }
+        let retry_in = self.backoff.next(self.chance.f64());
+        self.phase = Phase::Waiting {
+            until: now + retry_in,
+        };
+        self.announced = false;
+        self.outputs
+            .push_back(Output::Notify(Notice::Disconnected { why, retry_in }));
+        self.pump(now);
+    }
+
+    /// The transport wrote the oldest unwritten QoS 1 publish.
+    pub(crate) fn handle_sent(&mut self, packet: u16) {
+        self.outbox.handle_sent(packet);
+    }
+
+    /// PUBACK.
+    pub(crate) fn handle_acked(&mut self, packet: u16, now: Instant) {
+        if let Some(ticket) = self.outbox.handle_acked(packet) {
+            self.outputs
+                .push_back(Output::Settle(ticket, Settled::Acknowledged));
+        }
+        self.pump(now);
+    }
+
+    /// PUBLISH; `packet` is 0 at QoS 0.
+    pub(crate) fn handle_delivery(
+        &mut self,
+        topic: &str,
+        payload: Bytes,
+        packet: u16,
+        now: Instant,
+    ) {
+        let delivery = Delivery::parse(topic);
+        if !matches!(
+            delivery,
+            Some(Delivery::Input { .. } | Delivery::CloudToDevice { .. })
+        ) {
+            // Nothing but messages waits for the application before it is acknowledged.
+            self.acknowledge(packet);
+        }
+        match delivery {
+            Some(Delivery::Input { input, bag, .. }) => {
+                self.handle_message(bag, payload, packet, |message| Notice::Input {
+                    name: input.to_owned(),
+                    message,
+                    packet,
+                });
+            }
+            Some(Delivery::CloudToDevice { bag, .. }) => {
+                self.handle_message(bag, payload, packet, |message| Notice::CloudToDevice {
+                    message,
+                    packet,
+                });
+            }
+            Some(Delivery::MethodRequest { name, rid }) => {
+                self.handle_method(name, rid, &payload, now);
+            }
+            Some(Delivery::TwinResponse {
+                status,
+                rid,
+                version,
+            }) => {
+                self.twin
+                    .handle_response(status, rid, version, &payload, now);
+            }
+            Some(Delivery::DesiredPatch { version }) => {
+                self.twin.handle_desired(version, &payload, now);
+            }
+            Some(Delivery::DpsResponse { .. }) | None => {
+                tracing::debug!(topic, "ignored a publish on an unknown topic");
+            }
+        }
+        self.pump(now);
+    }
+
+    fn handle_message(
+        &mut self,
+        bag: &str,
+        body: Bytes,
+        packet: u16,
+        notice: impl FnOnce(Message) -> Notice,
+    ) {
+        match Properties::decode(bag) {
+            Ok(properties) => self
+                .outputs
+                .push_back(Output::Notify(notice(Message { properties, body }))),
+            Err(error) => {
+                // Left unacknowledged it would come again and again, and never become readable.
+                tracing::warn!(%error, "dropped a message whose properties cannot be read");
+                self.acknowledge(packet);
+            }
+        }
+    }
+
+    fn handle_method(&mut self, name: &str, rid: &str, payload: &[u8], now: Instant) {
+        let payload = if payload.is_empty() {
+            Ok(Value::Null)
+        } else {
+            serde_json::from_slice(payload)
+        };
+        match (percent::decode(name), payload) {
+            (Ok(name), Ok(payload)) => {
+                let (name, rid) = (name.into_owned(), rid.to_owned());
+                self.outputs
+                    .push_back(Output::Notify(Notice::Method { name, payload, rid }));
+            }
+            _ => self.handle_response(
+                rid,
+                400,
+                &json!({ "message": "name or payload cannot be read" }),
+                now,
+            ),
+        }
+    }
+
+    /// The application sends. `Err` when the outbox refuses.
+    pub(crate) fn handle_send(
+        &mut self,
+        ticket: Ticket,
+        packet: Packet,
+        now: Instant,
+    ) -> Result<(), Full> {
+        for dropped in self.outbox.push(ticket, packet)? {
+            self.outputs
+                .push_back(Output::Settle(dropped, Settled::Dropped));
+        }
+        self.pump(now);
+        Ok(())
+    }
+
+    /// The application wants the twin.
+    pub(crate) fn handle_get_twin(&mut self, ticket: Ticket, now: Instant) {
+        self.twin.handle_get(ticket, now);
+        self.pump(now);
+    }
+
+    /// The application reports.
+    pub(crate) fn handle_report(&mut self, ticket: Ticket, patch: Bytes, now: Instant) {
+        self.twin.handle_report(ticket, patch, now);
+        self.pump(now);
+    }
+
+    /// The application has dealt with a message that came on connection number `link`.
+    pub(crate) fn handle_ack(&mut self, link: u64, packet: u16) {
+        if link == self.link {
+            self.acknowledge(packet);
+        }
+    }
+
+    fn acknowledge(&mut self, packet: u16) {
+        if packet != 0 && self.is_up() {
+            self.outputs.push_back(Output::Acknowledge(packet));
+        }
+    }
+
+    /// The application answers a method. Without a connection the answer waits for the next one, since a
+    /// renewal may come between a call and its answer.
+    pub(crate) fn handle_response(
+        &mut self,
+        rid: &str,
+        status: i32,
+        payload: &Value,
+        now: Instant,
+    ) {
+        let body = payload.to_string();
+        let (status, body) = if body.len() > MAX_PAYLOAD_BYTES {
+            (
+                500,
+                json!({ "message": format!("answer of {} bytes is above 128 KB", body.len()) })
+                    .to_string(),
+            )
+        } else {
+            (status, body)
+        };
+        let packet = Packet {
+            topic: topic::method_response(status, rid),
+            payload: body.into(),
+        };
+        if matches!(self.phase, Phase::Online { .. } | Phase::Draining { .. }) {
+            self.outputs.push_back(Output::Publish(packet));
+        } else {
+            if self.responses.len() == MAX_KEPT_RESPONSES {
+                self.responses.pop_front();
+            }
+            self.responses.push_back(KeptResponse {
+                packet,
+                until: now + KEEP_RESPONSES,
+            });
+        }
+    }
+
+    /// The application could not be told of changed settings.
+    pub(crate) fn handle_missed_desired(&mut self, now: Instant) {
+        self.twin.handle_missed(now);
+        self.pump(now);
+    }
+
+    /// Whatever waits may still go out until `deadline`; then it is over.
+    pub(crate) fn handle_close(&mut self, deadline: Instant, now: Instant) {
+        self.closing = Some(
+            self.closing
+                .map_or(deadline, |earlier| earlier.min(deadline)),
+        );
+        self.pump(now);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        self.twin.handle_timeout(now);
+        match self.phase {
+            Phase::Waiting { until } if until <= now => self.open(),
+            Phase::Online {
+                renew_at: Some(at), ..
+            } if at <= now => {
+                self.phase = Phase::Draining {
+                    until: now + DRAIN_WITHIN,
+                };
+            }
+            Phase::Leaving { until } if until <= now => {
+                self.outputs.push_back(Output::Drop);
+                self.handle_down(LinkError::Silent, now);
+            }
+            _ => {}
+        }
+        if self.acknowledgement_due().is_some_and(|due| due <= now) {
+            self.give_up(LinkError::Unacknowledged, now);
+        }
+        self.pump(now);
+    }
+
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            Phase::Waiting { until } | Phase::Draining { until } | Phase::Leaving { until } => {
+                Some(until)
+            }
+            Phase::Online { renew_at, .. } => renew_at,
+            Phase::Opening => None,
+            Phase::Closed => return None,
+        };
+        let closing = self
+            .closing
+            .filter(|_| !matches!(self.phase, Phase::Leaving { .. }));
+        [
+            phase,
+            self.acknowledgement_due(),
+            self.twin.poll_timeout(),
+            closing,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    pub(crate) fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    fn acknowledgement_due(&self) -> Option<Instant> {
+        self.outbox
+            .oldest_in_flight()
+            .map(|since| since + self.acknowledge_within)
+    }
+
+    const fn is_up(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Online { .. } | Phase::Draining { .. } | Phase::Leaving { .. }
+        )
+    }
+
+    fn open(&mut self) {
+        self.phase = Phase::Opening;
+        self.outputs.push_back(Output::Open);
+    }
+
+    fn give_up(&mut self, why: LinkError, now: Instant) {
+        self.outputs.push_back(Output::Drop);
+        self.handle_down(why, now);
+    }
+
+    /// Moves on whatever the last input made possible.
+    fn pump(&mut self, now: Instant) {
+        while let Some(output) = self.twin.poll_output() {
+            self.outputs.push_back(match output {
+                TwinOutput::Publish(packet) => Output::Publish(packet),
+                TwinOutput::State(twin) => Output::Notify(Notice::Twin(twin)),
+                TwinOutput::Desired { patch, version } => {
+                    Output::Notify(Notice::Desired { patch, version })
+                }
+                TwinOutput::Settle(ticket, answer) => Output::Settle(ticket, Settled::Twin(answer)),
+            });
+        }
+        if matches!(self.phase, Phase::Online { .. }) {
+            while let Some(packet) = self.outbox.next(now) {
+                self.outputs.push_back(Output::PublishAcknowledged(packet));
+            }
+        }
+        if let Phase::Draining { until } = self.phase
+            && (until <= now || (self.outbox.in_flight() == 0 && !self.twin.is_busy()))
+        {
+            self.leave(now);
+        }
+        if let Some(deadline) = self.closing {
+            self.pump_closing(deadline, now);
+        }
+    }
+
+    fn pump_closing(&mut self, deadline: Instant, now: Instant) {
+        let is_flushed =
+            self.outbox.is_empty() && !self.twin.has_reports() && self.responses.is_empty();
+        if !is_flushed && now < deadline {
+            return;
+        }
+        match self.phase {
+            Phase::Online { .. } | Phase::Draining { .. } => self.leave(now),
+            Phase::Waiting { .. } | Phase::Opening => self.finish(),
+            Phase::Leaving { .. } | Phase::Closed => {}
+        }
+    }
+
+    fn leave(&mut self, now: Instant) {
+        self.phase = Phase::Leaving {
+            until: now + LEAVE_WITHIN,
+        };
+        self.outputs.push_back(Output::Disconnect);
+    }
+
+    fn finish(&mut self) {
+        self.phase = Phase::Closed;
+        self.outputs.push_back(Output::Drop);
+        self.outputs.push_back(Output::Closed {
+            undelivered: self.outbox.len(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;
