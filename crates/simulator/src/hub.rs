@@ -15,6 +15,8 @@ mod identities;
 mod keys;
 mod methods;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 mod twins;
 
 use std::collections::HashMap;

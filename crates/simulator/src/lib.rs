@@ -36,7 +36,6 @@ mod pki;
 mod registry;
 mod routing;
 mod simulator;
-mod stub;
 mod trace;
 mod websocket;
 mod wire;

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
-use crate::stub::{MessageSource, Route, RoutedMessage, Sink};
 use hub_proto::identity::Identity;
 use hub_proto::message::{Properties, SystemProperty};
+use manifest::route::{MessageSource, Route, RoutedMessage, Sink};
 use serde_json::{Map, Value};
 
 use crate::edge::{Destination, Endpoint};
@@ -72,7 +72,7 @@ impl Routes {
         {
             let endpoint = match named.route.sink() {
                 Sink::Upstream => Endpoint::Upstream,
-                Sink::Input { module, input } => Endpoint::Input {
+                Sink::Module { module, input } => Endpoint::Input {
                     module: module.clone(),
                     input: input.clone(),
                 },
@@ -100,7 +100,7 @@ impl Routes {
     pub(crate) fn wants_twin_changes(&self) -> bool {
         self.routes
             .iter()
-            .any(|named| named.route.takes_source(&MessageSource::TwinChange))
+            .any(|named| named.route.source().matches(MessageSource::TwinChange))
     }
 }
 
@@ -130,21 +130,10 @@ impl NamedRoute {
     }
 }
 
-/// Where a message at the edge comes from.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Origin<'a> {
-    Module {
-        module: &'a str,
-        output: Option<&'a str>,
-    },
-    Leaf,
-    TwinChange,
-}
-
 /// A message as the routes look at it. The body is parsed when a route first asks for it.
 #[derive(Debug)]
 pub(crate) struct Candidate<'a> {
-    origin: Origin<'a>,
+    source: MessageSource<'a>,
     identity: &'a Identity,
     properties: &'a Properties,
     body: &'a [u8],
@@ -153,13 +142,13 @@ pub(crate) struct Candidate<'a> {
 
 impl<'a> Candidate<'a> {
     pub(crate) fn new(
-        origin: Origin<'a>,
+        source: MessageSource<'a>,
         identity: &'a Identity,
         properties: &'a Properties,
         body: &'a [u8],
     ) -> Self {
         Self {
-            origin,
+            source,
             identity,
             properties,
             body,
@@ -209,10 +198,6 @@ impl RoutedMessage for Candidate<'_> {
     }
 
     fn source(&self) -> MessageSource<'_> {
-        match self.origin {
-            Origin::Module { module, output } => MessageSource::Module { module, output },
-            Origin::Leaf => MessageSource::Leaf,
-            Origin::TwinChange => MessageSource::TwinChange,
-        }
+        self.source
     }
 }

@@ -6,7 +6,9 @@ use bytes::Bytes;
 use hub_proto::identity::Identity;
 use hub_proto::message::{MAX_CLOUD_TO_DEVICE_BYTES, Properties, SystemProperty};
 use hub_proto::property_bag;
+use hub_proto::twin::{Object, merge};
 use jiff::Timestamp;
+use manifest::route::MessageSource;
 use serde_json::{Value, json};
 use thiserror::Error;
 
@@ -16,7 +18,7 @@ use crate::edge::{Accepted, Endpoint};
 use crate::levers::{Lever, LeverState, LinkState, Target};
 use crate::mailbox::EndReason;
 use crate::registry::{Body, CloudToDevice};
-use crate::routing::{Candidate, Origin, Routes};
+use crate::routing::{Candidate, Routes};
 use crate::trace::What;
 
 /// Messages that may wait for one device.
@@ -287,12 +289,25 @@ impl Core {
         if let (Ok(routes), Some(edge)) = (compiled, self.registry.edge_mut(device)) {
             edge.routes = routes;
         }
-        let patch = json!({
+        let status = json!({
             "lastDesiredVersion": version,
             "lastDesiredStatus": {"code": code, "description": description},
         });
-        if let Err(error) = self.report(&target, patch, Timestamp::now()) {
-            tracing::error!(%error, "the edge hub's own report was refused");
+        self.report_news(&target, status);
+    }
+
+    /// Reports for a system module, if it is not what was reported before: a restart is no news.
+    fn report_news(&mut self, target: &Identity, status: Value) {
+        let Some(client) = self.client(target) else {
+            return;
+        };
+        let mut merged = client.twin.reported().value().clone();
+        merge(&mut merged, status.as_object().unwrap_or(&Object::new()));
+        if merged == *client.twin.reported().value() {
+            return;
+        }
+        if let Err(error) = self.report(target, status, Timestamp::now()) {
+            tracing::error!(%target, %error, "the edge's own report was refused");
         }
     }
 
@@ -339,7 +354,7 @@ impl Core {
         properties.set(SystemProperty::MessageSchema, "twinChangeNotification");
         properties.set(SystemProperty::MessageType, "twinChangeNotification");
         let body = Bytes::from(patch.to_string());
-        let candidate = Candidate::new(Origin::TwinChange, from, &properties, &body);
+        let candidate = Candidate::new(MessageSource::TwinChange, from, &properties, &body);
         let message = Accepted {
             sequence: 0,
             device: from.device_id().to_owned(),

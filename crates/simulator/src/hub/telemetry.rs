@@ -4,13 +4,14 @@ use bytes::Bytes;
 use hub_proto::message::{MAX_MESSAGE_BYTES, Properties, SystemProperty};
 use hub_proto::property_bag;
 use hub_proto::topic::Inbound;
+use manifest::route::MessageSource;
 
 use super::{Batch, Core, Face};
 use crate::change::Change;
 use crate::edge::{Accepted, Endpoint};
 use crate::events::{Event, Source, body_json};
 use crate::registry::Body;
-use crate::routing::{Candidate, Origin};
+use crate::routing::Candidate;
 use crate::trace::{RouteTaken, What};
 use crate::wire::Will;
 
@@ -114,12 +115,12 @@ impl Batch<'_> {
     fn into_edge(&mut self, bag: &str, payload: &Bytes) -> Result<(), String> {
         let identity = &self.attached.identity;
         let properties = Properties::decode(bag).map_err(|error| error.to_string())?;
-        let origin = match identity.module_id() {
-            Some(module) => Origin::Module {
+        let source = match identity.module_id() {
+            Some(module) => MessageSource::Module {
                 module,
                 output: properties.get(SystemProperty::OutputName),
             },
-            None => Origin::Leaf,
+            None => MessageSource::Device,
         };
         let edge = self.core.edge_of(identity);
         let accepted = Accepted {
@@ -134,7 +135,7 @@ impl Batch<'_> {
         let taken = self.core.accept(
             &edge,
             accepted,
-            &Candidate::new(origin, identity, &properties, payload),
+            &Candidate::new(source, identity, &properties, payload),
         );
         self.hub
             .trace
