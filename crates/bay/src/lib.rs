@@ -31,6 +31,6 @@ pub use distance::Distance;
 pub use moment::Moment;
 pub use occupancy::{Occupancy, UnknownReason};
 pub use palette::{Palette, PaletteError, Sign};
-pub use pattern::{Pattern, PatternError};
+pub use pattern::{Pattern, PatternError, Phase};
 pub use property::Acknowledgement;
 pub use supply::Alarm;
