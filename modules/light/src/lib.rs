@@ -1,1 +1,6 @@
-//! light
+//! Bay module light: occupancy, booking and health in, colour and pattern out.
+
+pub mod booking;
+pub mod lamp;
+pub mod settings;
+pub mod sign;
