@@ -1,1 +1,3 @@
+//! Runs the module as a process.
+
 fn main() {}
