@@ -305,7 +305,7 @@ fn replay(registry: &mut Registry, events: &mut EventLog, kind: Kind, payload: &
                 *registry = loaded;
             }
             Err(error) => {
-                tracing::error!(%error, "a snapshot in the journal is not understood; it is passed over")
+                tracing::error!(%error, "a snapshot in the journal is not understood; it is passed over");
             }
         },
         Kind::Change => match serde_json::from_slice(payload) {
@@ -315,7 +315,7 @@ fn replay(registry: &mut Registry, events: &mut EventLog, kind: Kind, payload: &
                 }
             }
             Err(error) => {
-                tracing::error!(%error, "a change in the journal is not understood; it is passed over")
+                tracing::error!(%error, "a change in the journal is not understood; it is passed over");
             }
         },
         Kind::Event => {

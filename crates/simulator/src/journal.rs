@@ -274,7 +274,7 @@ mod tests {
     fn replayed(directory: &Path) -> Vec<(Kind, Vec<u8>)> {
         let mut frames = Vec::new();
         Journal::open(directory, |kind, payload| {
-            frames.push((kind, payload.to_vec()))
+            frames.push((kind, payload.to_vec()));
         })
         .expect("it opens");
         frames

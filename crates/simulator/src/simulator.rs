@@ -217,7 +217,6 @@ impl Simulator {
     }
 
     /// The control API (`/control/…`), to be served where its user can reach it and nobody else.
-    #[must_use]
     pub fn control(self: &Arc<Self>) -> axum::Router {
         control::router(self.clone())
     }

@@ -62,12 +62,13 @@ impl Calls {
         if self
             .waiting
             .get(&rid)
-            .is_some_and(|call| call.target == *from)
+            .is_none_or(|call| call.target != *from)
         {
-            if let Some(call) = self.waiting.remove(&rid) {
-                // The caller may have given up a moment ago.
-                let _ = call.answer.send((status, Bytes::copy_from_slice(body)));
-            }
+            return;
+        }
+        if let Some(call) = self.waiting.remove(&rid) {
+            // The caller may have given up a moment ago.
+            let _ = call.answer.send((status, Bytes::copy_from_slice(body)));
         }
     }
 

@@ -89,13 +89,13 @@ impl Batch<'_> {
         });
         let bag = retained.as_deref().unwrap_or(bag);
         match self.attached.face {
-            Face::Hub => self.into_hub(bag, payload),
-            Face::Edge => self.into_edge(bag, payload)?,
+            Face::Hub => self.take_to_hub(bag, payload),
+            Face::Edge => self.take_to_edge(bag, payload)?,
         }
         Ok(())
     }
 
-    fn into_hub(&mut self, bag: &str, payload: &Bytes) {
+    fn take_to_hub(&mut self, bag: &str, payload: &Bytes) {
         let identity = &self.attached.identity;
         self.core.append(&Event {
             enqueued_ms: self.now.as_millisecond(),
@@ -112,7 +112,7 @@ impl Batch<'_> {
             .tell(Some(identity), || message_seen(bag, payload, Vec::new()));
     }
 
-    fn into_edge(&mut self, bag: &str, payload: &Bytes) -> Result<(), String> {
+    fn take_to_edge(&mut self, bag: &str, payload: &Bytes) -> Result<(), String> {
         let identity = &self.attached.identity;
         let properties = Properties::decode(bag).map_err(|error| error.to_string())?;
         let source = match identity.module_id() {
