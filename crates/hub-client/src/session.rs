@@ -12,19 +12,19 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hub_proto::identity::Identity;
-use hub_proto::message::Properties;
-use hub_proto::method::MAX_PAYLOAD_BYTES;
-use hub_proto::percent;
-use hub_proto::topic::{self, Delivery, Filter};
-use hub_proto::twin::Object;
-use serde_json::{Value, json};
+use hub_proto::topic::Filter;
 
+use self::delivery::KeptResponse;
 use crate::backoff::Backoff;
-use crate::error::{LinkError, TwinError};
-use crate::message::Message;
+use crate::error::LinkError;
 use crate::options::Options;
 use crate::outbox::{Full, Outbox, Packet, Ticket};
-use crate::twin::{TwinAnswer, TwinOutput, TwinState, TwinSync};
+use crate::twin::{TwinOutput, TwinSync};
+
+mod delivery;
+mod output;
+
+pub(crate) use self::output::{Notice, Output, Settled, TokenSpan};
 
 /// A connection that lasted so long ends a series of failures.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
@@ -32,79 +32,6 @@ const STABLE_AFTER: Duration = Duration::from_secs(10);
 const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 /// How long the other side may take to close after a DISCONNECT.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
-/// How long a method's answer is kept for the next connection; its caller waits no longer than 300 s.
-const KEEP_RESPONSES: Duration = Duration::from_secs(300);
-const MAX_KEPT_RESPONSES: usize = 64;
-
-/// Something to do.
-#[derive(Debug)]
-pub(crate) enum Output {
-    /// Get a token and open a new connection.
-    Open,
-    /// Subscribe to all of these, in one packet.
-    Subscribe(Vec<String>),
-    /// Publish at QoS 1; the packet id comes back by [`Session::handle_sent`].
-    PublishAcknowledged(Packet),
-    /// Publish at QoS 0.
-    Publish(Packet),
-    /// Acknowledge a packet that was received on the present connection.
-    Acknowledge(u16),
-    /// Send DISCONNECT and await the end.
-    Disconnect,
-    /// Give the connection up at once.
-    Drop,
-    /// Tell the application.
-    Notify(Notice),
-    /// Tell whoever sent this that it is acknowledged or dropped.
-    Settle(Ticket, Settled),
-    /// It is over.
-    Closed { undelivered: usize },
-}
-
-/// How a request of the application ended.
-#[derive(Debug)]
-pub(crate) enum Settled {
-    Acknowledged,
-    Dropped,
-    Twin(Result<TwinAnswer, TwinError>),
-}
-
-/// An [`Event`](crate::Event) without its handles.
-#[derive(Debug)]
-pub(crate) enum Notice {
-    Connected,
-    Disconnected {
-        why: LinkError,
-        retry_in: Duration,
-    },
-    Twin(TwinState),
-    Desired {
-        patch: Object,
-        version: u64,
-    },
-    Input {
-        name: String,
-        message: Message,
-        packet: u16,
-    },
-    CloudToDevice {
-        message: Message,
-        packet: u16,
-    },
-    Method {
-        name: String,
-        payload: Value,
-        rid: String,
-    },
-}
-
-/// A token's life, as far as it is known.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct TokenSpan {
-    pub(crate) signed_at: Instant,
-    pub(crate) life: Duration,
-}
-
 #[derive(Debug)]
 pub(crate) struct Session {
     identity: Identity,
@@ -140,13 +67,6 @@ enum Phase {
         until: Instant,
     },
     Closed,
-}
-
-/// A method's answer that has no connection to go by.
-#[derive(Debug)]
-struct KeptResponse {
-    packet: Packet,
-    until: Instant,
 }
 
 impl Session {
@@ -272,97 +192,6 @@ impl Session {
         self.pump(now);
     }
 
-    /// PUBLISH; `packet` is 0 at QoS 0.
-    pub(crate) fn handle_delivery(
-        &mut self,
-        topic: &str,
-        payload: Bytes,
-        packet: u16,
-        now: Instant,
-    ) {
-        let delivery = Delivery::parse(topic);
-        if !matches!(
-            delivery,
-            Some(Delivery::Input { .. } | Delivery::CloudToDevice { .. })
-        ) {
-            // Nothing but messages waits for the application before it is acknowledged.
-            self.acknowledge(packet);
-        }
-        match delivery {
-            Some(Delivery::Input { input, bag, .. }) => {
-                self.handle_message(bag, payload, packet, |message| Notice::Input {
-                    name: input.to_owned(),
-                    message,
-                    packet,
-                });
-            }
-            Some(Delivery::CloudToDevice { bag, .. }) => {
-                self.handle_message(bag, payload, packet, |message| Notice::CloudToDevice {
-                    message,
-                    packet,
-                });
-            }
-            Some(Delivery::MethodRequest { name, rid }) => {
-                self.handle_method(name, rid, &payload, now);
-            }
-            Some(Delivery::TwinResponse {
-                status,
-                rid,
-                version,
-            }) => {
-                self.twin
-                    .handle_response(status, rid, version, &payload, now);
-            }
-            Some(Delivery::DesiredPatch { version }) => {
-                self.twin.handle_desired(version, &payload, now);
-            }
-            Some(Delivery::DpsResponse { .. }) | None => {
-                tracing::debug!(topic, "ignored a publish on an unknown topic");
-            }
-        }
-        self.pump(now);
-    }
-
-    fn handle_message(
-        &mut self,
-        bag: &str,
-        body: Bytes,
-        packet: u16,
-        notice: impl FnOnce(Message) -> Notice,
-    ) {
-        match Properties::decode(bag) {
-            Ok(properties) => self
-                .outputs
-                .push_back(Output::Notify(notice(Message { properties, body }))),
-            Err(error) => {
-                // Left unacknowledged it would come again and again, and never become readable.
-                tracing::warn!(%error, "dropped a message whose properties cannot be read");
-                self.acknowledge(packet);
-            }
-        }
-    }
-
-    fn handle_method(&mut self, name: &str, rid: &str, payload: &[u8], now: Instant) {
-        let payload = if payload.is_empty() {
-            Ok(Value::Null)
-        } else {
-            serde_json::from_slice(payload)
-        };
-        match (percent::decode(name), payload) {
-            (Ok(name), Ok(payload)) => {
-                let (name, rid) = (name.into_owned(), rid.to_owned());
-                self.outputs
-                    .push_back(Output::Notify(Notice::Method { name, payload, rid }));
-            }
-            _ => self.handle_response(
-                rid,
-                400,
-                &json!({ "message": "name or payload cannot be read" }),
-                now,
-            ),
-        }
-    }
-
     /// The application sends. `Err` when the outbox refuses.
     pub(crate) fn handle_send(
         &mut self,
@@ -388,55 +217,6 @@ impl Session {
     pub(crate) fn handle_report(&mut self, ticket: Ticket, patch: Bytes, now: Instant) {
         self.twin.handle_report(ticket, patch, now);
         self.pump(now);
-    }
-
-    /// The application has dealt with a message that came on connection number `link`.
-    pub(crate) fn handle_ack(&mut self, link: u64, packet: u16) {
-        if link == self.link {
-            self.acknowledge(packet);
-        }
-    }
-
-    fn acknowledge(&mut self, packet: u16) {
-        if packet != 0 && self.is_up() {
-            self.outputs.push_back(Output::Acknowledge(packet));
-        }
-    }
-
-    /// The application answers a method. Without a connection the answer waits for the next one, since a
-    /// renewal may come between a call and its answer.
-    pub(crate) fn handle_response(
-        &mut self,
-        rid: &str,
-        status: i32,
-        payload: &Value,
-        now: Instant,
-    ) {
-        let body = payload.to_string();
-        let (status, body) = if body.len() > MAX_PAYLOAD_BYTES {
-            (
-                500,
-                json!({ "message": format!("answer of {} bytes is above 128 KB", body.len()) })
-                    .to_string(),
-            )
-        } else {
-            (status, body)
-        };
-        let packet = Packet {
-            topic: topic::method_response(status, rid),
-            payload: body.into(),
-        };
-        if matches!(self.phase, Phase::Online { .. } | Phase::Draining { .. }) {
-            self.outputs.push_back(Output::Publish(packet));
-        } else {
-            if self.responses.len() == MAX_KEPT_RESPONSES {
-                self.responses.pop_front();
-            }
-            self.responses.push_back(KeptResponse {
-                packet,
-                until: now + KEEP_RESPONSES,
-            });
-        }
     }
 
     /// The application could not be told of changed settings.

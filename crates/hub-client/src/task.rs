@@ -4,55 +4,24 @@ use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::Bytes;
 use hub_proto::user_name;
 use jiff::Timestamp;
-use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::error::{LinkError, ReceiptError, SendError, TwinError};
-use crate::event::{Ack, Event, Reply, Responder};
+use self::application::Waiter;
+use crate::error::LinkError;
+use crate::event::{Event, Reply};
 use crate::options::Options;
-use crate::outbox::{Full, Packet, Ticket};
-use crate::session::{Notice, Output, Session, Settled, TokenSpan};
+use crate::outbox::Ticket;
+use crate::session::{Output, Session, TokenSpan};
 use crate::source::Source;
 use crate::transport::{Link, LinkEvent, LinkOptions, Stuck};
-use crate::twin::{TwinAnswer, TwinState};
 
-/// Events that did not fit into the application's channel.
-const MAX_BACKLOG: usize = 64;
+mod application;
 
-/// What an application asks for.
-#[derive(Debug)]
-pub(crate) enum Command {
-    Send {
-        packet: Packet,
-        accepted: oneshot::Sender<Result<(), SendError>>,
-        settled: oneshot::Sender<Result<(), ReceiptError>>,
-    },
-    Report {
-        patch: Bytes,
-        settled: oneshot::Sender<Result<Option<u64>, TwinError>>,
-    },
-    Twin {
-        settled: oneshot::Sender<Result<TwinState, TwinError>>,
-    },
-    Close {
-        within: Duration,
-        done: oneshot::Sender<usize>,
-    },
-}
-
-/// Whoever waits for a ticket to be settled.
-#[derive(Debug)]
-enum Waiter {
-    Receipt(oneshot::Sender<Result<(), ReceiptError>>),
-    Report(oneshot::Sender<Result<Option<u64>, TwinError>>),
-    Twin(oneshot::Sender<Result<TwinState, TwinError>>),
-}
+pub(crate) use self::application::Command;
 
 type Opening =
     Pin<Box<dyn Future<Output = Result<(LinkOptions, Option<TokenSpan>), LinkError>> + Send>>;
@@ -261,142 +230,5 @@ impl Task {
                 self.session.handle_down(why, now());
             }
         }
-    }
-
-    fn handle_reply(&mut self, reply: Reply) {
-        match reply {
-            Reply::Ack { link, packet } => self.session.handle_ack(link, packet),
-            Reply::Response {
-                rid,
-                status,
-                payload,
-            } => self.session.handle_response(&rid, status, &payload, now()),
-        }
-    }
-
-    fn handle_command(&mut self, command: Command) {
-        self.tickets += 1;
-        let ticket = self.tickets;
-        match command {
-            Command::Close { within, done } => {
-                self.closers.push(done);
-                self.session.handle_close(now() + within, now());
-            }
-            Command::Send { accepted, .. } if self.session.is_closing() => {
-                let _ = accepted.send(Err(SendError::Closed));
-            }
-            Command::Send {
-                packet,
-                accepted,
-                settled,
-            } => {
-                // Whoever gave up waiting has still sent: only `send`'s own answer tells of a refusal.
-                let verdict = match self.session.handle_send(ticket, packet, now()) {
-                    Ok(()) => {
-                        self.waiters.insert(ticket, Waiter::Receipt(settled));
-                        Ok(())
-                    }
-                    Err(Full) => Err(SendError::OutboxFull),
-                };
-                let _ = accepted.send(verdict);
-            }
-            // Dropping their senders tells the callers that the client is closed.
-            Command::Report { .. } | Command::Twin { .. } if self.session.is_closing() => {}
-            Command::Report { patch, settled } => {
-                self.waiters.insert(ticket, Waiter::Report(settled));
-                self.session.handle_report(ticket, patch, now());
-            }
-            Command::Twin { settled } => {
-                self.waiters.insert(ticket, Waiter::Twin(settled));
-                self.session.handle_get_twin(ticket, now());
-            }
-        }
-    }
-
-    /// A caller that no longer waits is no error.
-    fn settle(&mut self, ticket: Ticket, settled: Settled) {
-        match (self.waiters.remove(&ticket), settled) {
-            (Some(Waiter::Receipt(waiter)), Settled::Acknowledged) => {
-                let _ = waiter.send(Ok(()));
-            }
-            (Some(Waiter::Receipt(waiter)), Settled::Dropped) => {
-                let _ = waiter.send(Err(ReceiptError::Dropped));
-            }
-            (Some(Waiter::Report(waiter)), Settled::Twin(answer)) => {
-                let _ = waiter.send(answer.and_then(|answer| match answer {
-                    TwinAnswer::Reported { version } => Ok(version),
-                    TwinAnswer::State(_) => Err(TwinError::Malformed),
-                }));
-            }
-            (Some(Waiter::Twin(waiter)), Settled::Twin(answer)) => {
-                let _ = waiter.send(answer.and_then(|answer| match answer {
-                    TwinAnswer::State(twin) => Ok(twin),
-                    TwinAnswer::Reported { .. } => Err(TwinError::Malformed),
-                }));
-            }
-            _ => {}
-        }
-    }
-
-    fn notify(&mut self, notice: Notice) {
-        let is_full = self.backlog.len() >= MAX_BACKLOG;
-        let event = match notice {
-            Notice::Connected => Event::Connected,
-            Notice::Disconnected { why, retry_in } => {
-                // Only the last of a series of failures is worth keeping for a slow reader.
-                self.backlog
-                    .pop_back_if(|last| matches!(last, Event::Disconnected { .. }));
-                Event::Disconnected { why, retry_in }
-            }
-            Notice::Twin(twin) => {
-                self.backlog
-                    .retain(|event| !matches!(event, Event::Twin(_) | Event::Desired { .. }));
-                Event::Twin(twin)
-            }
-            Notice::Desired { .. } if is_full => return self.session.handle_missed_desired(now()),
-            Notice::Desired { patch, version } => Event::Desired { patch, version },
-            Notice::Method { rid, .. } if is_full => {
-                let payload = json!({ "message": "too many events wait for the application" });
-                return self.session.handle_response(&rid, 429, &payload, now());
-            }
-            Notice::Method { name, payload, rid } => Event::Method {
-                name,
-                payload,
-                responder: Responder::new(self.replies.clone(), rid),
-            },
-            Notice::Input { .. } | Notice::CloudToDevice { .. } if is_full => return,
-            Notice::Input {
-                name,
-                message,
-                packet,
-            } => Event::Input {
-                name,
-                message,
-                ack: self.ack(packet),
-            },
-            Notice::CloudToDevice { message, packet } => Event::CloudToDevice {
-                message,
-                ack: self.ack(packet),
-            },
-        };
-        self.backlog.push_back(event);
-        self.deliver();
-    }
-
-    fn deliver(&mut self) {
-        while let Ok(permit) = self.events.try_reserve() {
-            match self.backlog.pop_front() {
-                Some(event) => permit.send(event),
-                None => return,
-            }
-        }
-        if self.events.is_closed() {
-            // Nobody listens: dropping the events answers the methods among them.
-            self.backlog.clear();
-        }
-    }
-
-    fn ack(&self, packet: u16) -> Ack {
-        Ack::new(self.replies.clone(), self.session.link(), packet)
     }
 }

@@ -1,4 +1,4 @@
-//! The twin as the application gets it, and the pure machine that keeps it from missing a change.
+//! The pure machine that keeps the application from missing a change of its twin.
 //!
 //! After each connection the twin is fetched, and so it is after a gap in the versions. A notification is
 //! passed on only if it follows the version the application knows; an older one is a repetition and a
@@ -13,8 +13,13 @@ use hub_proto::topic;
 use hub_proto::twin::Object;
 use serde_json::Value;
 
+use self::state::take_version;
 use crate::error::TwinError;
 use crate::outbox::{Packet, Ticket};
+
+mod state;
+
+pub use self::state::{TwinSection, TwinState};
 
 /// How long the hub may take to answer; the C# SDK gives it as long.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
@@ -24,49 +29,6 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(5);
 const AFTER_OLD_ANSWER: Duration = Duration::from_secs(1);
 /// So many requests of the application may wait.
 const MAX_WAITING: usize = 64;
-
-/// Both sections of properties.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TwinState {
-    /// What the cloud wants.
-    pub desired: TwinSection,
-    /// What this client has reported.
-    pub reported: TwinSection,
-}
-
-/// One section of properties.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TwinSection {
-    /// The properties, without `$version`.
-    pub properties: Object,
-    /// Raised by every change.
-    pub version: u64,
-}
-
-impl TwinState {
-    /// Reads `{"desired":{…,"$version":n},"reported":{…,"$version":n}}`.
-    fn parse(body: &[u8]) -> Option<Self> {
-        let mut twin: Object = serde_json::from_slice(body).ok()?;
-        let mut section = |name| {
-            let Some(Value::Object(mut properties)) = twin.remove(name) else {
-                return None;
-            };
-            let version = take_version(&mut properties)?;
-            Some(TwinSection {
-                properties,
-                version,
-            })
-        };
-        Some(Self {
-            desired: section("desired")?,
-            reported: section("reported")?,
-        })
-    }
-}
-
-fn take_version(properties: &mut Object) -> Option<u64> {
-    properties.shift_remove("$version")?.as_u64()
-}
 
 /// What the machine wants done.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,1 +1,506 @@
-//! Pinned below.
+//! The session in invented time: what it does for each thing that happens.
+
+use super::*;
+use crate::options::{BackoffLimits, OutboxLimits, WhenFull};
+use crate::twin::TwinState;
+
+struct Bench {
+    session: Session,
+    now: Instant,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    fn with(options: Options) -> Self {
+        let now = Instant::now();
+        let identity = Identity::module("edge01", "light").expect("plain ids");
+        let session = Session::new(identity, &options, fastrand::Rng::with_seed(7), now);
+        Self { session, now }
+    }
+
+    /// Up to a connection with subscriptions and the twin at desired version 1.
+    fn online() -> Self {
+        let mut bench = Self::new();
+        bench.connect();
+        bench
+    }
+
+    fn connect(&mut self) {
+        self.wait_for_open();
+        self.session.handle_up(
+            Some(TokenSpan {
+                signed_at: self.now,
+                life: Duration::from_secs(3600),
+            }),
+            self.now,
+        );
+        self.session.handle_subscribed(false, self.now);
+        let rid = self
+            .published()
+            .iter()
+            .find_map(|topic| rid_in(topic, "$iothub/twin/GET/?$rid="))
+            .expect("a GET");
+        self.deliver(
+            &format!("$iothub/twin/res/200/?$rid={rid}"),
+            r#"{"desired":{"a":1,"$version":1},"reported":{"$version":1}}"#,
+        );
+        self.outputs();
+    }
+
+    fn wait_for_open(&mut self) {
+        for _ in 0..100 {
+            if self
+                .outputs()
+                .iter()
+                .any(|output| matches!(output, Output::Open))
+            {
+                return;
+            }
+            self.wake();
+        }
+        panic!("never opened");
+    }
+
+    /// Moves time to when the session wants to be woken.
+    fn wake(&mut self) {
+        self.now = self
+            .now
+            .max(self.session.poll_timeout().expect("something to wait for"));
+        self.session.handle_timeout(self.now);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.session.handle_timeout(self.now);
+    }
+
+    fn send(&mut self, ticket: Ticket) {
+        let packet = Packet {
+            topic: format!("message/{ticket}"),
+            payload: Bytes::new(),
+        };
+        self.session
+            .handle_send(ticket, packet, self.now)
+            .expect("the outbox has room");
+    }
+
+    fn deliver(&mut self, topic: &str, body: &str) {
+        self.session
+            .handle_delivery(topic, Bytes::copy_from_slice(body.as_bytes()), 0, self.now);
+    }
+
+    fn outputs(&mut self) -> Vec<Output> {
+        std::iter::from_fn(|| self.session.poll_output()).collect()
+    }
+
+    fn published(&mut self) -> Vec<String> {
+        self.outputs()
+            .into_iter()
+            .filter_map(|output| match output {
+                Output::Publish(packet) | Output::PublishAcknowledged(packet) => Some(packet.topic),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn rid_in(topic: &str, before: &str) -> Option<String> {
+    topic.strip_prefix(before).map(str::to_owned)
+}
+
+fn has_settled(outputs: &[Output], expected: Ticket) -> bool {
+    outputs.iter().any(|output| matches!(output, Output::Settle(ticket, Settled::Acknowledged) if *ticket == expected))
+}
+
+#[test]
+fn a_connection_subscribes_and_says_so_once() {
+    let mut bench = Bench::new();
+    bench.wait_for_open();
+    bench.session.handle_up(None, bench.now);
+    let outputs = bench.outputs();
+    let [
+        Output::Subscribe(filters),
+        Output::Notify(Notice::Connected),
+    ] = &outputs[..]
+    else {
+        panic!("{outputs:?}");
+    };
+    assert_eq!(
+        filters[..],
+        [
+            "devices/edge01/modules/light/inputs/#",
+            "$iothub/methods/POST/#",
+            "$iothub/twin/res/#",
+            "$iothub/twin/PATCH/properties/desired/#"
+        ]
+    );
+    bench.session.handle_subscribed(true, bench.now);
+    let outputs = bench.outputs();
+    assert!(
+        matches!(
+            &outputs[..],
+            [
+                Output::Drop,
+                Output::Notify(Notice::Disconnected {
+                    why: LinkError::SubscriptionRefused,
+                    ..
+                })
+            ]
+        ),
+        "{outputs:?}"
+    );
+}
+
+#[test]
+fn messages_wait_and_are_sent_again_in_order() {
+    let mut bench = Bench::new();
+    (1..=3).for_each(|ticket| bench.send(ticket));
+    bench.wait_for_open();
+    bench.session.handle_up(None, bench.now);
+    assert_eq!(bench.published(), ["message/1", "message/2", "message/3"]);
+    bench.session.handle_sent(1);
+    bench.session.handle_sent(2);
+    bench.session.handle_acked(2, bench.now);
+    assert!(has_settled(&bench.outputs(), 2));
+    bench.session.handle_down(LinkError::Closed, bench.now);
+    bench.wait_for_open();
+    bench.session.handle_up(None, bench.now);
+    assert_eq!(bench.published(), ["message/1", "message/3"]);
+    bench.session.handle_sent(1);
+    bench.session.handle_acked(1, bench.now);
+    assert!(
+        has_settled(&bench.outputs(), 1),
+        "packet id 1 stands for message 1 again"
+    );
+}
+
+#[test]
+fn attempts_back_off_until_a_connection_has_lasted() {
+    let backoff = BackoffLimits {
+        first: Duration::from_secs(1),
+        cap: Duration::from_secs(8),
+    };
+    let mut bench = Bench::with(Options {
+        backoff,
+        ..Options::default()
+    });
+    let mut waits = Vec::new();
+    let mut fail_after = |bench: &mut Bench, online: Option<Duration>| {
+        bench.wait_for_open();
+        if let Some(online) = online {
+            bench.session.handle_up(None, bench.now);
+            bench.now += online;
+        }
+        bench.session.handle_down(LinkError::Closed, bench.now);
+        let retry_in = bench.outputs().into_iter().find_map(|output| match output {
+            Output::Notify(Notice::Disconnected { retry_in, .. }) => Some(retry_in),
+            _ => None,
+        });
+        waits.push(retry_in.expect("every failure is told").as_secs_f64());
+    };
+    for _ in 0..6 {
+        fail_after(&mut bench, None);
+    }
+    fail_after(&mut bench, Some(Duration::from_secs(9)));
+    fail_after(&mut bench, Some(Duration::from_secs(10)));
+    for (wait, full) in waits.iter().zip([1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 1.0]) {
+        assert!((full / 2.0..=full).contains(wait), "{waits:?}");
+    }
+}
+
+#[test]
+fn a_token_is_renewed_at_four_fifths_without_a_word() {
+    let mut bench = Bench::online();
+    bench.pass(Duration::from_secs(2879));
+    assert!(bench.outputs().is_empty(), "not yet");
+    bench.send(1);
+    bench.outputs();
+    bench.session.handle_sent(1);
+    bench.pass(Duration::from_secs(1));
+    bench.send(2);
+    assert!(
+        bench.outputs().is_empty(),
+        "message 1 is awaited and message 2 held back"
+    );
+    bench.session.handle_acked(1, bench.now);
+    let outputs = bench.outputs();
+    assert!(
+        has_settled(&outputs, 1) && matches!(outputs.last(), Some(Output::Disconnect)),
+        "{outputs:?}"
+    );
+    bench.session.handle_down(LinkError::Closed, bench.now);
+    let outputs = bench.outputs();
+    assert!(
+        matches!(&outputs[..], [Output::Open]),
+        "at once and silently: {outputs:?}"
+    );
+    bench.session.handle_up(None, bench.now);
+    let outputs = bench.outputs();
+    assert!(
+        matches!(&outputs[..], [Output::Subscribe(_), Output::PublishAcknowledged(packet)] if packet.topic == "message/2"),
+        "{outputs:?}"
+    );
+}
+
+#[test]
+fn a_renewal_waits_only_so_long_and_tells_when_it_fails() {
+    let mut bench = Bench::online();
+    bench.pass(Duration::from_secs(2875));
+    bench.send(1);
+    bench.session.handle_sent(1);
+    bench.outputs();
+    bench.pass(Duration::from_secs(5));
+    bench.wake();
+    assert!(
+        bench
+            .outputs()
+            .iter()
+            .any(|output| matches!(output, Output::Disconnect))
+    );
+    bench.wake();
+    let outputs = bench.outputs();
+    assert!(
+        matches!(&outputs[..], [Output::Drop, Output::Open]),
+        "the other side never closed: {outputs:?}"
+    );
+    bench
+        .session
+        .handle_down(LinkError::CredentialsRefused, bench.now);
+    let outputs = bench.outputs();
+    assert!(
+        matches!(
+            &outputs[..],
+            [Output::Notify(Notice::Disconnected {
+                why: LinkError::CredentialsRefused,
+                ..
+            })]
+        ),
+        "{outputs:?}"
+    );
+    bench.wait_for_open();
+    bench.session.handle_up(None, bench.now);
+    let outputs = bench.outputs();
+    assert!(
+        matches!(outputs[1], Output::Notify(Notice::Connected)),
+        "{outputs:?}"
+    );
+    assert!(
+        matches!(&outputs[2], Output::PublishAcknowledged(packet) if packet.topic == "message/1"),
+        "{outputs:?}"
+    );
+}
+
+#[test]
+fn a_lost_acknowledgement_ends_the_connection() {
+    let mut bench = Bench::online();
+    bench.send(1);
+    bench.session.handle_sent(1);
+    bench.outputs();
+    bench.wake();
+    assert_eq!(bench.outputs().len(), 2, "dropped and told");
+    bench.wait_for_open();
+    bench.session.handle_up(None, bench.now);
+    assert_eq!(bench.published(), ["message/1"]);
+}
+
+#[test]
+fn inputs_are_acknowledged_only_when_dealt_with_and_only_on_their_connection() {
+    let mut bench = Bench::online();
+    let link = bench.session.link();
+    bench.session.handle_delivery(
+        "devices/edge01/modules/light/inputs/occupancy/kind=x",
+        Bytes::new(),
+        5,
+        bench.now,
+    );
+    let outputs = bench.outputs();
+    let [
+        Output::Notify(Notice::Input {
+            name,
+            message,
+            packet: 5,
+        }),
+    ] = &outputs[..]
+    else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(
+        (name.as_str(), message.property_value("kind")),
+        ("occupancy", Some("x"))
+    );
+    bench.session.handle_ack(link, 5);
+    assert!(matches!(bench.outputs()[..], [Output::Acknowledge(5)]));
+    bench.session.handle_down(LinkError::Closed, bench.now);
+    bench.connect();
+    bench.session.handle_ack(link, 5);
+    assert!(
+        bench.outputs().is_empty(),
+        "packet 5 may be another message by now"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_not_kept_waiting() {
+    let mut bench = Bench::online();
+    bench.session.handle_delivery(
+        "devices/edge01/modules/light/inputs/i/a=%ff",
+        Bytes::new(),
+        5,
+        bench.now,
+    );
+    bench
+        .session
+        .handle_delivery("something/else", Bytes::new(), 6, bench.now);
+    let outputs = bench.outputs();
+    assert!(
+        matches!(
+            outputs[..],
+            [Output::Acknowledge(5), Output::Acknowledge(6)]
+        ),
+        "{outputs:?}"
+    );
+    bench.deliver("$iothub/methods/POST/m/?$rid=1", "{");
+    assert_eq!(bench.published(), ["$iothub/methods/res/400/?$rid=1"]);
+}
+
+#[test]
+fn methods_are_handed_over_and_answered() {
+    let mut bench = Bench::online();
+    bench.deliver("$iothub/methods/POST/do%20it/?$rid=a1", "");
+    let outputs = bench.outputs();
+    let [Output::Notify(Notice::Method { name, payload, rid })] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(
+        (name.as_str(), payload, rid.as_str()),
+        ("do it", &serde_json::Value::Null, "a1")
+    );
+    bench
+        .session
+        .handle_response("a1", 200, &serde_json::json!({"x": 1}), bench.now);
+    assert_eq!(bench.published(), ["$iothub/methods/res/200/?$rid=a1"]);
+    bench
+        .session
+        .handle_response("a2", 200, &"x".repeat(131_072).into(), bench.now);
+    assert_eq!(
+        bench.published(),
+        ["$iothub/methods/res/500/?$rid=a2"],
+        "too large for the hub"
+    );
+}
+
+#[test]
+fn an_answer_outlives_a_reconnection_but_not_its_caller() {
+    let mut bench = Bench::online();
+    bench.session.handle_down(LinkError::Closed, bench.now);
+    bench
+        .session
+        .handle_response("old", 200, &serde_json::Value::Null, bench.now);
+    bench.now += Duration::from_secs(200);
+    bench
+        .session
+        .handle_response("new", 200, &serde_json::Value::Null, bench.now);
+    bench.now += Duration::from_secs(100);
+    bench.wait_for_open();
+    bench.session.handle_up(None, bench.now);
+    assert_eq!(bench.published(), ["$iothub/methods/res/200/?$rid=new"]);
+}
+
+#[test]
+fn closing_flushes_and_takes_leave() {
+    let mut bench = Bench::online();
+    bench.send(1);
+    bench
+        .session
+        .handle_close(bench.now + Duration::from_secs(5), bench.now);
+    assert!(bench.session.is_closing());
+    assert_eq!(bench.published(), ["message/1"]);
+    bench.session.handle_sent(1);
+    bench.session.handle_acked(1, bench.now);
+    assert!(matches!(
+        bench.outputs()[..],
+        [Output::Settle(1, _), Output::Disconnect]
+    ));
+    bench.session.handle_down(LinkError::Closed, bench.now);
+    assert!(matches!(
+        bench.outputs()[..],
+        [Output::Drop, Output::Closed { undelivered: 0 }]
+    ));
+    assert_eq!(bench.session.poll_timeout(), None);
+}
+
+#[test]
+fn closing_ends_at_the_deadline_and_counts_what_is_left() {
+    let mut bench = Bench::online();
+    bench.send(1);
+    bench.outputs();
+    bench
+        .session
+        .handle_close(bench.now + Duration::from_secs(5), bench.now);
+    bench.wake();
+    assert!(matches!(bench.outputs()[..], [Output::Disconnect]));
+    bench.wake();
+    assert!(matches!(
+        bench.outputs()[..],
+        [
+            Output::Drop,
+            Output::Drop,
+            Output::Closed { undelivered: 1 }
+        ]
+    ));
+
+    let mut offline = Bench::new();
+    offline.send(1);
+    offline.session.handle_close(offline.now, offline.now);
+    assert!(matches!(
+        offline.outputs()[..],
+        [Output::Drop, Output::Closed { undelivered: 1 }]
+    ));
+}
+
+#[test]
+fn dropped_messages_are_told() {
+    let outbox = OutboxLimits {
+        messages: 1,
+        bytes: 1000,
+        when_full: WhenFull::DropOldest,
+    };
+    let mut bench = Bench::with(Options {
+        outbox,
+        ..Options::default()
+    });
+    bench.send(1);
+    bench.send(2);
+    assert!(matches!(
+        bench.outputs()[..],
+        [Output::Settle(1, Settled::Dropped)]
+    ));
+}
+
+#[test]
+fn the_twin_is_fetched_anew_and_passed_on_only_when_it_moved() {
+    let mut bench = Bench::online();
+    bench.session.handle_down(LinkError::Closed, bench.now);
+    bench.wait_for_open();
+    bench.session.handle_up(None, bench.now);
+    assert!(
+        bench.published().is_empty(),
+        "not before the answers' topic is subscribed"
+    );
+    bench.session.handle_subscribed(false, bench.now);
+    let topics = bench.published();
+    let [topic] = &topics[..] else {
+        panic!("{topics:?}")
+    };
+    let rid = rid_in(topic, "$iothub/twin/GET/?$rid=").expect("a GET");
+    let twin = r#"{"desired":{"a":2,"$version":3},"reported":{"$version":1}}"#;
+    bench.deliver(&format!("$iothub/twin/res/200/?$rid={rid}"), twin);
+    let outputs = bench.outputs();
+    let [Output::Notify(Notice::Twin(TwinState { desired, .. }))] = &outputs[..] else {
+        panic!("{outputs:?}")
+    };
+    assert_eq!(desired.version, 3);
+}

@@ -1,1 +1,164 @@
-//! Pinned below.
+//! The order of identity sources, and that every problem is named at once.
+
+use super::*;
+
+const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+const EDGE: [(&str, &str); 8] = [
+    (
+        "IOTEDGE_WORKLOADURI",
+        "unix:///var/run/iotedge/workload.sock",
+    ),
+    ("IOTEDGE_GATEWAYHOSTNAME", "edge01.lan"),
+    ("IOTEDGE_IOTHUBHOSTNAME", "myhub.azure-devices.net"),
+    ("IOTEDGE_DEVICEID", "edge01"),
+    ("IOTEDGE_MODULEID", "light"),
+    ("IOTEDGE_MODULEGENERATIONID", "638412"),
+    ("IOTEDGE_APIVERSION", "2022-08-03"),
+    ("IOTEDGE_AUTHSCHEME", "sasToken"),
+];
+
+fn from(variables: &[(&str, &str)]) -> Result<Source, SourceError> {
+    Source::from_env(&|name| {
+        variables
+            .iter()
+            .rev()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| (*value).to_owned())
+    })
+}
+
+fn problems(variables: &[(&str, &str)]) -> Vec<&'static str> {
+    from(variables)
+        .expect_err("something is wrong")
+        .problems
+        .iter()
+        .map(|problem| problem.variable)
+        .collect()
+}
+
+#[test]
+fn the_runtimes_environment_comes_first() {
+    let mut variables = EDGE.to_vec();
+    variables.push(("EdgeHubConnectionString", "not even readable"));
+    let source = from(&variables).expect("complete");
+    assert_eq!(source.identity().to_string(), "edge01/light");
+    assert_eq!(
+        (source.host(), source.hub.as_str()),
+        ("edge01.lan", "myhub.azure-devices.net")
+    );
+    assert_eq!((source.mqtt_port, source.https_port), (8883, 443));
+    let Credential::Workload(workload) = &source.credential else {
+        panic!("{source:?}")
+    };
+    assert_eq!(workload.api_version, "2022-08-03");
+    assert_eq!(
+        workload.uri,
+        WorkloadUri::Unix("/var/run/iotedge/workload.sock".into())
+    );
+}
+
+#[test]
+fn all_problems_are_named_together() {
+    let error = from(&[
+        ("IOTEDGE_WORKLOADURI", "unix://"),
+        ("IOTEDGE_GATEWAY_MQTT_PORT", "high"),
+    ]);
+    let error = error.expect_err("nearly everything is wrong");
+    let variables: Vec<_> = error
+        .problems
+        .iter()
+        .map(|problem| problem.variable)
+        .collect();
+    assert_eq!(
+        variables,
+        [
+            "IOTEDGE_WORKLOADURI",
+            "IOTEDGE_GATEWAYHOSTNAME",
+            "IOTEDGE_IOTHUBHOSTNAME",
+            "IOTEDGE_DEVICEID",
+            "IOTEDGE_MODULEID",
+            "IOTEDGE_MODULEGENERATIONID",
+            "IOTEDGE_GATEWAY_MQTT_PORT",
+        ]
+    );
+    let text = error.to_string();
+    assert!(
+        text.starts_with(
+            "IOTEDGE_WORKLOADURI is \"unix://\": expected unix:///path or http://host:port; "
+        ),
+        "{text}"
+    );
+    let mut variables = EDGE.to_vec();
+    variables.push(("IOTEDGE_AUTHSCHEME", "x509"));
+    assert_eq!(problems(&variables), ["IOTEDGE_AUTHSCHEME"]);
+    assert_eq!(problems(&[]), ["IOTEDGE_WORKLOADURI"]);
+}
+
+#[test]
+fn development_tools_come_second() {
+    let text = format!(
+        "HostName=h;GatewayHostName=127.0.0.1;DeviceId=edge01;ModuleId=light;SharedAccessKey={KEY}"
+    );
+    let variables = [
+        ("EdgeHubConnectionString", text.as_str()),
+        ("IOTHUB_DEVICE_CONNECTION_STRING", "unused"),
+        ("IOTEDGE_GATEWAY_MQTT_PORT", "18883"),
+        ("IOTEDGE_GATEWAY_HTTPS_PORT", "10443"),
+    ];
+    let source = from(&variables).expect("complete");
+    assert_eq!((source.host(), source.hub.as_str()), ("127.0.0.1", "h"));
+    assert_eq!((source.mqtt_port, source.https_port), (18883, 10443));
+    assert!(matches!(source.trust, Trust::System));
+    let mut variables = variables.to_vec();
+    variables.push(("EdgeModuleCACertificateFile", "/does/not/exist.pem"));
+    assert_eq!(problems(&variables), ["EdgeModuleCACertificateFile"]);
+}
+
+#[test]
+fn a_plain_device_comes_last() {
+    let text = format!("HostName=h;DeviceId=d;SharedAccessKey={KEY}");
+    let source = from(&[("IOTHUB_DEVICE_CONNECTION_STRING", &text)]).expect("complete");
+    assert_eq!(
+        (source.identity().to_string().as_str(), source.host()),
+        ("d", "h")
+    );
+    assert!(
+        !format!("{source:?}").contains("AAEC"),
+        "the key does not print"
+    );
+    let bad = [
+        ("IOTHUB_DEVICE_CONNECTION_STRING", text.as_str()),
+        ("SSL_CERT_FILE", "/does/not/exist.pem"),
+    ];
+    assert_eq!(problems(&bad), ["SSL_CERT_FILE"]);
+}
+
+#[test]
+fn unusable_connection_strings_say_why() {
+    for (text, part) in [
+        (
+            format!("HostName=h;SharedAccessKeyName=service;SharedAccessKey={KEY}"),
+            "names no DeviceId",
+        ),
+        (
+            format!("HostName=h;DeviceId=a+b;SharedAccessKey={KEY}"),
+            "with + or #",
+        ),
+        (
+            "HostName=h;DeviceId=d;x509=true".to_owned(),
+            "client certificate",
+        ),
+        (
+            "HostName=h;DeviceId=d;SharedAccessKey=*".to_owned(),
+            "SharedAccessKey cannot be used: key is not base64",
+        ),
+    ] {
+        let error = Source::from_connection_string(&text, None)
+            .expect_err("cannot be used")
+            .to_string();
+        assert!(error.contains(part), "{error}");
+    }
+    let text = format!("HostName=h;DeviceId=d;SharedAccessKey={KEY}");
+    assert!(Source::from_connection_string(&text, Some("no PEM")).is_err());
+}
