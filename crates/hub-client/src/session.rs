@@ -241,6 +241,7 @@ impl Session {
             Phase::Online {
                 renew_at: Some(at), ..
             } if at <= now => {
+                tracing::debug!("renewing the connection before its token ends");
                 self.phase = Phase::Draining {
                     until: now + DRAIN_WITHIN,
                 };
