@@ -45,7 +45,7 @@ use crate::levers::{AckPolicy, Levers};
 use crate::lock;
 use crate::mailbox::{Delivery, Mailbox, Settles};
 use crate::registry::{Client, Filter, Registry};
-use crate::trace::Trace;
+use crate::trace::{Observation, Trace, What};
 
 /// Events kept in memory for readers.
 const EVENT_BYTES: usize = 4 << 20;
@@ -75,7 +75,7 @@ pub(crate) struct Names {
 pub(crate) struct Hub {
     core: Mutex<Core>,
     pub(crate) names: Names,
-    pub(crate) trace: Trace,
+    pub(crate) trace: Arc<Trace>,
     /// Told when a client connects or subscribes: method calls may be waiting for it.
     presence: Notify,
     /// Told when the event log has grown.
@@ -93,6 +93,9 @@ pub(crate) struct Core {
     calls: methods::Calls,
     /// Deliveries that leave when the journal has what they are about.
     outgoing: Vec<(Arc<Mailbox>, Delivery)>,
+    trace: Arc<Trace>,
+    /// What watchers are told at the same moment.
+    observed: Vec<Observation>,
     /// The newest input message each module was sent, to know what it may have seen before.
     inputs_sent: HashMap<Identity, u64>,
     connections: u64,
@@ -137,6 +140,7 @@ impl Hub {
             }
         }
         let events_told = events.next_sequence();
+        let trace = Arc::new(Trace::new());
         let mut core = Core {
             registry,
             events,
@@ -145,6 +149,8 @@ impl Hub {
             levers: Levers::default(),
             calls: methods::Calls::default(),
             outgoing: Vec::new(),
+            trace: trace.clone(),
+            observed: Vec::new(),
             inputs_sent: HashMap::new(),
             connections: 0,
             events_told,
@@ -153,7 +159,7 @@ impl Hub {
         Ok(Self {
             core: Mutex::new(core),
             names,
-            trace: Trace::new(),
+            trace,
             presence: Notify::new(),
             new_events: Notify::new(),
         })
@@ -252,12 +258,20 @@ impl Core {
         for (mailbox, delivery) in self.outgoing.drain(..) {
             mailbox.push(delivery);
         }
+        for observation in self.observed.drain(..) {
+            self.trace.send(observation);
+        }
         if self.journal.is_segment_full() {
             self.registry.next_event = self.events.next_sequence();
             let snapshot = serde_json::to_vec(&self.registry).map_err(io::Error::other)?;
             self.journal.roll(&snapshot)?;
         }
         Ok(())
+    }
+
+    /// Tells watchers, when the journal has what this is about.
+    fn observe(&mut self, about: Option<&Identity>, what: impl FnOnce() -> What) {
+        self.observed.extend(self.trace.observe(about, what));
     }
 
     fn client(&self, identity: &Identity) -> Option<&Client> {

@@ -117,18 +117,29 @@ impl Trace {
         self.0.subscribe()
     }
 
-    /// Tells the watchers, if there are any; `what` is only built then.
-    pub(crate) fn tell(&self, about: Option<&Identity>, what: impl FnOnce() -> What) {
-        if self.0.receiver_count() == 0 {
-            return;
-        }
-        let observation = Observation {
+    /// An observation for the watchers, if there are any; `what` is only built then.
+    pub(crate) fn observe(
+        &self,
+        about: Option<&Identity>,
+        what: impl FnOnce() -> What,
+    ) -> Option<Observation> {
+        (self.0.receiver_count() > 0).then(|| Observation {
             time: jiff::Timestamp::now(),
             device_id: about.map(|identity| identity.device_id().to_owned()),
             module_id: about.and_then(|identity| identity.module_id().map(str::to_owned)),
             what: what(),
-        };
+        })
+    }
+
+    pub(crate) fn send(&self, observation: Observation) {
         // The last watcher may just have left.
         let _ = self.0.send(observation);
+    }
+
+    /// Observes and sends at once: for what no journal has to hold.
+    pub(crate) fn tell(&self, about: Option<&Identity>, what: impl FnOnce() -> What) {
+        if let Some(observation) = self.observe(about, what) {
+            self.send(observation);
+        }
     }
 }

@@ -135,12 +135,12 @@ impl Hub {
             Lever::Upstream(state) => {
                 for edge in core.edges_of(target) {
                     core.set_upstream(&edge, state);
-                    self.tell_upstream(&core, &edge);
+                    core.observe_upstream(&edge);
                 }
             }
             _ => {}
         }
-        self.trace.tell(None, || What::Lever {
+        core.observe(None, || What::Lever {
             text: format!("{target}: {lever:?}"),
         });
         self.commit(&mut core)
@@ -181,25 +181,24 @@ impl Hub {
                 .is_some_and(|store| store.waiting_for(&Endpoint::Upstream) > 0)
             {
                 core.pump_upstream(&edge);
-                self.tell_upstream(&core, &edge);
+                core.observe_upstream(&edge);
             }
         }
         self.commit(&mut core)
     }
+}
 
-    fn tell_upstream(&self, core: &Core, edge: &str) {
-        let Some(store) = core.registry.edge(edge) else {
+impl Core {
+    fn observe_upstream(&mut self, edge: &str) {
+        let Some(store) = self.registry.edge(edge) else {
             return;
         };
         let pending = store.waiting_for(&Endpoint::Upstream);
         let state = if store.offline.is_some() { "cut" } else { "up" };
         let identity = Identity::device(edge).ok();
-        self.trace
-            .tell(identity.as_ref(), || What::Upstream { state, pending });
+        self.observe(identity.as_ref(), || What::Upstream { state, pending });
     }
-}
 
-impl Core {
     fn edges_of(&self, target: &Target) -> Vec<String> {
         let edges = self.registry.devices.iter().filter(|(id, device)| {
             let covered = match target {

@@ -84,9 +84,8 @@ impl Batch<'_> {
         self.core
             .settle_input(identity, in_flight.sequence, &in_flight.endpoint);
         if let Endpoint::Input { input, .. } = in_flight.endpoint {
-            self.hub
-                .trace
-                .tell(Some(identity), || What::Delivered { input, sequence });
+            self.core
+                .observe(Some(identity), || What::Delivered { input, sequence });
         }
         let edge = self.core.edge_of(identity);
         if let Some(module) = identity.module_id() {

@@ -287,7 +287,7 @@ impl Hub {
         for (module, sections) in modules {
             let target = Identity::module(id, module.as_str())?;
             for (document, replace) in desired_documents(sections) {
-                core.update_twin(&target, document, replace, self)
+                core.update_twin(&target, document, replace)
                     .map_err(|source| IdentityFault::Properties {
                         module: module.clone(),
                         source: Box::new(source),

@@ -107,9 +107,8 @@ impl Batch<'_> {
             bag,
             body: payload,
         });
-        self.hub
-            .trace
-            .tell(Some(identity), || message_seen(bag, payload, Vec::new()));
+        self.core
+            .observe(Some(identity), || message_seen(bag, payload, Vec::new()));
     }
 
     fn take_to_edge(&mut self, bag: &str, payload: &Bytes) -> Result<(), String> {
@@ -137,9 +136,8 @@ impl Batch<'_> {
             accepted,
             &Candidate::new(source, identity, &properties, payload),
         );
-        self.hub
-            .trace
-            .tell(Some(identity), || message_seen(bag, payload, taken));
+        self.core
+            .observe(Some(identity), || message_seen(bag, payload, taken));
         Ok(())
     }
 }

@@ -95,7 +95,7 @@ impl Batch<'_> {
         if self.attached.face == Face::Edge {
             self.core.route_twin_change(target, &told, self.now);
         }
-        self.hub.trace.tell(Some(target), || What::Twin {
+        self.core.observe(Some(target), || What::Twin {
             section: "reported",
             version: version.unwrap_or_default(),
             patch: told,
@@ -136,7 +136,7 @@ impl Hub {
         replace: bool,
     ) -> Result<Value, TwinFault> {
         let mut core = self.lock();
-        core.update_twin(target, document, replace, self)?;
+        core.update_twin(target, document, replace)?;
         self.commit(&mut core).map_err(TwinFault::Journal)?;
         core.service_twin(target)
             .ok_or_else(|| TwinFault::NotFound(target.clone()))
@@ -149,7 +149,6 @@ impl Core {
         target: &Identity,
         document: Value,
         replace: bool,
-        hub: &Hub,
     ) -> Result<(), TwinFault> {
         if self.client(target).is_none() {
             return Err(TwinFault::NotFound(target.clone()));
@@ -179,7 +178,7 @@ impl Core {
         if target.module_id() == Some("$edgeHub") {
             self.compile_routes(target.device_id());
         }
-        hub.trace.tell(Some(target), || What::Twin {
+        self.observe(Some(target), || What::Twin {
             section: "desired",
             version,
             patch: Value::Object(patch),
