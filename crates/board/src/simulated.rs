@@ -13,7 +13,7 @@
 //!
 //! | Request | Answer |
 //! |---|---|
-//! | `{"do":"measure"}` | `{"echo":"returned","roundTripNs":13994169}`, `{"echo":"none"}` or `{"echo":"stuck"}` |
+//! | `{"do":"measure"}` | `{"echo":"returned","roundTripNs":14610938}`, `{"echo":"none"}` or `{"echo":"stuck"}` |
 //! | `{"do":"setLamp","colour":"red"}`, or `"#ff0000"` | `{"lamp":"set"}` |
 //! | `{"do":"readGauge"}` | `{"voltageMv":7420,"currentMa":-310,"chargePercent":87,"minutesToEmpty":412}` |
 //! | `{"do":"readThermometer"}` | `{"celsius":18.5}` |
@@ -78,7 +78,7 @@ pub enum Change {
 }
 
 impl SimulatedBoard {
-    /// An empty bay on a dry day of 18 °C, its sensor 2.4 m above the floor, its battery at 87 %
+    /// An empty bay on a dry day of 18 °C, its sensor 2.5 m above the floor, its battery at 87 %
     /// and its lamp dark. The same seed and the same questions give the same noise.
     pub fn new(seed: u64) -> Self {
         Self {

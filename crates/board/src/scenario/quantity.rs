@@ -1,4 +1,4 @@
-//! Numbers with units: `1m30s`, `-5`, `9 %`, `2400 mm`.
+//! Numbers with units: `1m30s`, `-5`, `9 %`, `2500 mm`.
 
 use std::time::Duration;
 

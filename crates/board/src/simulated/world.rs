@@ -91,7 +91,7 @@ impl World {
         Self {
             random: fastrand::Rng::with_seed(seed),
             started: now,
-            floor_mm: 2400.0,
+            floor_mm: 2500.0,
             drive: None,
             pedestrian: None,
             rain: Rain::None,

@@ -244,7 +244,7 @@ async fn a_boards_stream_tells_of_everything() {
 
     let (_, _, samples) = get(address, "/board/a/samples").await;
     assert!(
-        samples.starts_with(r#"[{"outcome":"returned","distanceMm":9"#),
+        samples.starts_with(r#"[{"outcome":"returned","distanceMm":10"#),
         "{samples}"
     );
     assert_eq!(

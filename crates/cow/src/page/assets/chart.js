@@ -12,7 +12,7 @@ const BAND = 292;
 const svg = document.getElementById("chart");
 const samples = [];
 const verdicts = [];
-let threshold = null;
+let limitMm = null;
 
 const node = (name, attributes, parent = svg) => {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -40,9 +40,9 @@ export function verdict(word, time) {
   verdicts.sort((one, other) => one.at - other.at);
 }
 
-// Nearer than this above the floor, hc-sr04 takes it for a vehicle.
-export function setThreshold(mm) {
-  threshold = mm;
+// Nearer than this, hc-sr04 takes it for a vehicle.
+export function setLimit(mm) {
+  limitMm = mm;
 }
 
 function draw() {
@@ -75,8 +75,7 @@ function draw() {
     now.setAttribute("cx", RIGHT);
     now.setAttribute("cy", y(newest.mm).toFixed(1));
   }
-  const limitY = threshold == null ? null : y(Math.max(0, scale.floorMm - threshold));
-  limit.setAttribute("d", limitY == null ? "" : `M${LEFT} ${limitY.toFixed(1)}H${RIGHT}`);
+  limit.setAttribute("d", limitMm == null ? "" : `M${LEFT} ${y(limitMm).toFixed(1)}H${RIGHT}`);
 
   band.replaceChildren();
   verdicts.forEach((one, n) => {

@@ -34,10 +34,13 @@ function close(entry) {
   entry.open = false;
 }
 
+let wasUp = false;
 function show() {
   const up = sources.every((entry) => entry.open);
-  badge.dataset.state = up ? "up" : "down";
-  badge.textContent = up ? "live" : "reconnecting";
+  wasUp ||= up;
+  badge.dataset.state = up ? "up" : wasUp ? "down" : "waiting";
+  const word = up ? "live" : wasUp ? "reconnecting" : "connecting";
+  if (badge.textContent !== word) badge.textContent = word;
 }
 
 document.addEventListener("visibilitychange", () => {

@@ -75,10 +75,7 @@ class Panel {
     this.show("versions", `desired version ${desired.$version ?? "–"}, reported version ${reported.$version ?? "–"}`);
     for (const row of this.rows) this.acknowledge(row, desired, reported[row.dataset.setting]);
     this.fill(false);
-    if (this.module === ranger) {
-      const nearer = reported.occupiedNearerMm?.value ?? reported.occupiedNearerMm;
-      if (Number.isFinite(nearer)) chart.setThreshold(nearer);
-    }
+    if (this.module === ranger) chart.setLimit(limit(reported));
   }
 
   // What the module said of a setting: 200 taken, 203 its own default, 400 refused with the reason.
@@ -91,12 +88,12 @@ class Panel {
     const wishedAt = desired.$metadata?.[name]?.$lastUpdatedVersion ?? 0;
     let state = "none";
     let text = value === undefined ? "–" : word(value);
-    if (wrapped && answer.ac >= 400) {
-      state = "refused";
-      text = `${word(value)} · refused: ${answer.ad ?? answer.ac}`;
-    } else if (wished && (!wrapped || (answer.av ?? 0) < wishedAt)) {
+    if (wished && (!wrapped || (answer.av ?? 0) < wishedAt)) {
       state = "waiting";
       text = `${text} · not answered yet`;
+    } else if (wrapped && answer.ac >= 400) {
+      state = "refused";
+      text = `${text} · refused: ${answer.ad ?? answer.ac}`;
     } else if (wrapped && wished) {
       state = "taken";
     } else if (wrapped) {
@@ -176,6 +173,13 @@ class Panel {
       output.textContent = error instanceof SyntaxError ? `That is no JSON: ${error.message}` : `${error.code ?? ""} ${error.message}`.trim();
     }
   }
+}
+
+// From the sensor, the distance below which hc-sr04 sees a vehicle, by its settings in force.
+function limit(reported) {
+  const inForce = (name) => reported[name]?.value ?? reported[name];
+  const mm = inForce("detection") === "absolute" ? inForce("occupiedAtMm") : inForce("floorDistanceMm") - inForce("occupiedNearerMm");
+  return Number.isFinite(mm) ? mm : null;
 }
 
 function request(form) {

@@ -12,13 +12,13 @@ const [vehicle, pedestrian, sensor, gantry, cone, front, dimensionLine, dimensio
   ["vehicle", "pedestrian", "sensor", "gantry", "cone", "front", "dimension-line", "dimension-text", "scene-words"].map(part);
 
 // The same scale serves the chart beside the scene: the floor and a roof are at the same height in both.
-export const scale = { perMm: 0.0875, sensorY: 70, floorMm: 2400 };
+export const scale = { perMm: 0.084, sensorY: 70, floorMm: 2500 };
 let distance = null;
 let outcome = "";
 
 export function showState(state) {
   scale.floorMm = state.floorDistanceMm;
-  scale.perMm = 210 / Math.max(2400, state.floorDistanceMm);
+  scale.perMm = 210 / Math.max(2500, state.floorDistanceMm);
   scale.sensorY = GROUND - state.floorDistanceMm * scale.perMm;
   const lifted = scale.sensorY - 70;
   sensor.setAttribute("transform", `translate(0 ${scale.sensorY})`);
