@@ -1,0 +1,314 @@
+//! A module's link to its hub, with settings taken and answered on the way.
+
+use std::time::Duration;
+
+use bay::message::KIND;
+use bay::model::Model;
+use bay::settings::{Answers, InForce, Memory, Refusal, Table, snapshot};
+use hub_client::{
+    Ack, Client, Event, Events, Message, Options, OutboxLimits, Responder, Source, TwinState,
+    WhenFull,
+};
+use hub_proto::message::SystemProperty;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+use crate::reporter::Reporter;
+use crate::state::{StateDir, StateFile, error_chain};
+
+/// A container engine gives a process ten seconds to stop; this leaves half of them to the module.
+const LAST_REPORT_WITHIN: Duration = Duration::from_secs(1);
+const CLOSE_WITHIN: Duration = Duration::from_secs(4);
+
+/// What waits for a link that is down. A bay's messages are some hundred bytes, so this is hours of
+/// a busy street; the newest count most, and each tells of the state before it.
+const OUTBOX: OutboxLimits = OutboxLimits {
+    messages: 500,
+    bytes: 256 * 1024,
+    when_full: WhenFull::DropOldest,
+};
+
+/// Who a module says it is.
+#[derive(Clone, Copy, Debug)]
+pub struct About {
+    /// Its name, as in the deployment manifest.
+    pub name: &'static str,
+    /// Its program's version.
+    pub version: &'static str,
+    /// What it can do.
+    pub model: Model,
+}
+
+/// The link of one module to its hub.
+///
+/// Settings are put in force, answered and remembered here; the module only hears that they
+/// changed.
+#[derive(Debug)]
+pub struct Link<S> {
+    about: About,
+    client: Client,
+    events: Events,
+    connected: bool,
+    /// Why there is no link, as it was logged last.
+    trouble: Option<String>,
+    reporter: Reporter,
+    in_force: InForce<S>,
+    memory: StateFile<Memory>,
+    remembered: Memory,
+}
+
+/// What a module has to act on.
+#[derive(Debug)]
+pub enum News {
+    /// [`Link::settings`] have changed.
+    Settings,
+    /// A message came to an input.
+    Input {
+        /// The input's name.
+        name: String,
+        /// The message.
+        message: Message,
+        /// When it was sent, if its sender said so.
+        sent: Option<Timestamp>,
+        /// To be completed when the message has been dealt with.
+        ack: Ack,
+    },
+    /// A method was called.
+    Method {
+        /// Its name.
+        name: String,
+        /// Its argument; null when there was none.
+        payload: Value,
+        /// To be answered.
+        responder: Responder,
+    },
+    /// The client has ended, which it does only when it is closed.
+    Ended,
+}
+
+impl<S: Table> Link<S> {
+    /// Starts to connect, and goes on trying; meanwhile the module works with what it remembers.
+    pub fn open(about: About, source: Source, start: S, state: &StateDir) -> Self {
+        let memory: StateFile<Memory> = state.file(&format!("{}.settings", about.name));
+        let in_force = match memory.load() {
+            Some(kept) => InForce::restore(start, kept),
+            None => InForce::new(start),
+        };
+        let settings = Value::Object(snapshot(in_force.settings()));
+        info!(identity = %source.identity(), host = source.host(), %settings, "settings in effect");
+
+        let options = Options {
+            product: format!("{}/{}", about.name, about.version),
+            model_id: Some(about.model.id.to_owned()),
+            outbox: OUTBOX,
+            ..Options::default()
+        };
+        let (client, events) = Client::connect(source, options);
+        Self {
+            about,
+            reporter: Reporter::new(client.clone()),
+            client,
+            events,
+            connected: false,
+            trouble: None,
+            remembered: in_force.memory().clone(),
+            in_force,
+            memory,
+        }
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &S {
+        self.in_force.settings()
+    }
+
+    /// What the module has to act on next. Nothing is lost when the future is dropped.
+    pub async fn next(&mut self) -> News {
+        loop {
+            let event = tokio::select! {
+                event = self.events.next() => event,
+                () = self.reporter.carry() => continue,
+            };
+            match event {
+                None => return News::Ended,
+                Some(Event::Connected) => {
+                    self.connected = true;
+                    self.trouble = None;
+                    info!("connected");
+                }
+                Some(Event::Disconnected { why, retry_in }) => self.disconnected(&why, retry_in),
+                Some(Event::Twin(twin)) => {
+                    if self.take_twin(&twin) {
+                        return News::Settings;
+                    }
+                }
+                Some(Event::Desired { patch, version }) => {
+                    if self.take_desired(&patch, version) {
+                        return News::Settings;
+                    }
+                }
+                Some(Event::Input { name, message, ack }) => {
+                    let sent = sent(&message);
+                    return News::Input {
+                        name,
+                        message,
+                        sent,
+                        ack,
+                    };
+                }
+                Some(Event::CloudToDevice { ack, .. }) => {
+                    debug!("a message from the cloud is not for a bay module");
+                    ack.complete();
+                }
+                Some(Event::Method {
+                    name,
+                    payload,
+                    responder,
+                }) => {
+                    return News::Method {
+                        name,
+                        payload,
+                        responder,
+                    };
+                }
+            }
+        }
+    }
+
+    /// Sends a message by an output. It is in the outbox when this returns, and reaches the hub
+    /// when there is a link.
+    pub async fn send(&self, output: &'static str, body: &impl Serialize) {
+        let message = match Message::json(body) {
+            Ok(message) => message.output(output).property(KIND, output),
+            Err(error) => return warn!(output, %error, "a message cannot be written"),
+        };
+        match self.client.send(message).await {
+            // The outbox is what keeps the message from here on; nobody waits for its receipt.
+            Ok(receipt) => drop(receipt),
+            Err(error) => warn!(
+                output,
+                error = error_chain(&error),
+                "a message cannot be sent"
+            ),
+        }
+    }
+
+    /// Puts a setting in force that the module found out itself, and reports it; `how` says how.
+    ///
+    /// # Errors
+    ///
+    /// Why the value cannot be; nothing has changed then.
+    pub fn learn(&mut self, name: &'static str, value: Value, how: &str) -> Result<(), Refusal> {
+        let answers = self.in_force.learn(name, value, how)?;
+        self.answer(answers);
+        Ok(())
+    }
+
+    /// Takes leave: says so in the twin, sends what waits, disconnects. Bounded in time.
+    pub async fn leave(self) {
+        let mut rest = self.reporter.into_rest();
+        rest.insert("status".to_owned(), "stopped".into());
+        if self.connected {
+            let last = timeout(LAST_REPORT_WITHIN, self.client.report(Value::Object(rest))).await;
+            if !matches!(last, Ok(Ok(_))) {
+                warn!("the hub could not be told that this module stops");
+            }
+        }
+        if let Err(error) = self.client.close(CLOSE_WITHIN).await {
+            warn!(
+                error = error_chain(&error),
+                "stopping leaves something behind"
+            );
+        }
+    }
+
+    fn disconnected(&mut self, why: &hub_client::LinkError, retry_in: Duration) {
+        self.connected = false;
+        let (error, retry_in_ms) = (error_chain(why), retry_in.as_millis() as u64);
+        // An outage is news once, and again when its reason is another one.
+        if self.trouble.as_ref() == Some(&error) {
+            debug!(error, retry_in_ms, "still no link to the hub");
+        } else {
+            warn!(error, retry_in_ms, "no link to the hub");
+            self.trouble = Some(error);
+        }
+    }
+
+    fn take_twin(&mut self, twin: &TwinState) -> bool {
+        let (desired, reported) = (&twin.desired.properties, &twin.reported.properties);
+        let before = snapshot(self.settings());
+        self.tell_unknown(desired);
+        let mut answers = self
+            .in_force
+            .handle_twin(desired, twin.desired.version, reported);
+        for (name, value) in [
+            ("status", json!("running")),
+            ("version", json!(self.about.version)),
+        ] {
+            if reported.get(name) != Some(&value) {
+                answers.insert(name.to_owned(), value);
+            }
+        }
+        self.answer(answers);
+        self.tell_changes(&before)
+    }
+
+    fn take_desired(&mut self, patch: &Map<String, Value>, version: u64) -> bool {
+        let before = snapshot(self.settings());
+        self.tell_unknown(patch);
+        let answers = self.in_force.handle_desired(patch, version);
+        self.answer(answers);
+        self.tell_changes(&before)
+    }
+
+    /// Remembers the settings, then reports what was answered.
+    fn answer(&mut self, answers: Answers) {
+        if self.remembered != *self.in_force.memory() {
+            self.remembered = self.in_force.memory().clone();
+            if let Err(error) = self.memory.save(&self.remembered) {
+                warn!(
+                    error = error_chain(&error),
+                    "settings will not survive a restart"
+                );
+            }
+        }
+        for (name, answer) in &answers {
+            if answer["ac"] == 400 {
+                warn!(setting = name, why = %answer["ad"], still_in_use = %answer["value"], "a setting was refused");
+            }
+        }
+        self.reporter.report(answers);
+    }
+
+    fn tell_unknown(&self, desired: &Map<String, Value>) {
+        let names = self.in_force.unknown(desired);
+        if !names.is_empty() {
+            warn!(
+                ?names,
+                "desired properties that are no settings of this module"
+            );
+        }
+    }
+
+    /// Logs what changed since `before`; whether anything did.
+    fn tell_changes(&self, before: &Map<String, Value>) -> bool {
+        let after = snapshot(self.settings());
+        for (name, value) in &after {
+            if before.get(name) != Some(value) {
+                info!(setting = name, %value, "a setting changed");
+            }
+        }
+        after != *before
+    }
+}
+
+fn sent(message: &Message) -> Option<Timestamp> {
+    message
+        .properties
+        .get(SystemProperty::CreationTime)?
+        .parse()
+        .ok()
+}
