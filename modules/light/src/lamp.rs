@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use bay::message::{Cause, LampReport, OccupancyReport, SetLightRequest};
-use bay::{Alarm, Booking, Colour, Moment, Pattern, UnknownReason};
+use bay::{Alarm, Colour, Moment, Pattern, Phase, UnknownReason};
 
 use crate::booking::{Change, Ledger};
+use crate::kept::Kept;
 use crate::settings::Settings;
 use crate::sign::{Knowledge, sign};
 
@@ -53,38 +54,41 @@ struct SetLight {
 }
 
 impl Lamp {
-    /// The lamp of a bay nobody has said anything about yet; the first colour and the first report
-    /// are ready at once.
-    pub fn new(settings: Settings, booking: Option<Booking>, now: Moment) -> Self {
-        let knowledge = Knowledge::Unknown(UnknownReason::Starting);
-        let ledger = Ledger::restore(booking, now.wall);
-        let (colour, pattern) = settings
-            .palette
-            .look(sign(knowledge, ledger.booking().is_some()));
+    /// The lamp of a bay nobody has said anything about yet, except what is kept from a run before;
+    /// the first colour and the first report are ready at once.
+    pub fn new(settings: Settings, kept: Kept, now: Moment) -> Self {
+        let stale_after = settings.stale_after;
+        let heard = kept.heard.map(|heard| (heard.knowledge(), heard.age(now)));
+        let (knowledge, age) = heard
+            .filter(|(_, age)| *age < stale_after)
+            .unwrap_or((Knowledge::Unknown(UnknownReason::Starting), Duration::ZERO));
+        let ledger = Ledger::restore(kept.booking, now.wall);
+        let sign = sign(knowledge, ledger.booking().is_some());
+        let (colour, pattern) = settings.palette.look(sign);
+        let report = LampReport {
+            colour,
+            pattern,
+            cause: Cause::Bay(sign),
+            reason: knowledge.reason(),
+            booking_id: ledger.booking().map(|booking| booking.booking_id.clone()),
+            battery_alarm: kept.alarm,
+            since: now.wall,
+        };
         let mut lamp = Self {
-            report: LampReport {
-                colour,
-                pattern,
-                cause: Cause::Bay(sign(knowledge, ledger.booking().is_some())),
-                reason: knowledge.reason(),
-                booking_id: ledger.booking().map(|booking| booking.booking_id.clone()),
-                battery_alarm: Alarm::None,
-                since: now.wall,
-            },
             settings,
             knowledge,
             heard: now.elapsed,
-            age: Duration::ZERO,
-            alarm: Alarm::None,
+            age,
+            alarm: kept.alarm,
             ledger,
             identify_until: None,
             set_light: None,
+            outputs: VecDeque::from([Output::Report(report.clone())]),
+            report,
             began: now.elapsed,
             shining: None,
             looked_at_the_clock: now.elapsed,
-            outputs: VecDeque::new(),
         };
-        lamp.outputs.push_back(Output::Report(lamp.report.clone()));
         lamp.shine(now);
         lamp
     }
@@ -237,7 +241,7 @@ impl Lamp {
         (colour, pattern, Cause::Bay(sign))
     }
 
-    fn phase(&self, now: Moment) -> bay::Phase {
+    fn phase(&self, now: Moment) -> Phase {
         // While somebody looks for a bay or tries a colour, the battery's flashes would only be in
         // the way.
         let alarm = match self.report.cause {

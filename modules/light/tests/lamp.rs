@@ -5,6 +5,7 @@ use std::time::Duration;
 use bay::message::{BookRequest, Cause, LampReport, OccupancyReport, SetLightRequest};
 use bay::{Alarm, Booking, BookingId, Colour, Moment, Occupancy, Pattern, Sign, UnknownReason};
 use jiff::{SignedDuration, Timestamp};
+use light::kept::{Heard, Kept};
 use light::lamp::{Lamp, Output};
 use light::settings::Settings;
 
@@ -47,7 +48,14 @@ fn booking(who: &str, until: Option<u64>) -> Booking {
 impl Street {
     fn new(settings: Settings, booking: Option<Booking>) -> Self {
         let mut street = Self {
-            lamp: Lamp::new(settings, booking, moment(0)),
+            lamp: Lamp::new(
+                settings,
+                Kept {
+                    booking,
+                    ..Kept::default()
+                },
+                moment(0),
+            ),
             now: 0,
             shone: Vec::new(),
             told: Vec::new(),
@@ -409,7 +417,10 @@ fn ends_that_lie_far_ahead_do_not_overflow() {
     };
     let lamp = Lamp::new(
         Settings::default(),
-        Some(far),
+        Kept {
+            booking: Some(far),
+            ..Kept::default()
+        },
         Moment {
             wall: Timestamp::MAX - SignedDuration::from_secs(1),
             ..moment(0)
@@ -417,4 +428,48 @@ fn ends_that_lie_far_ahead_do_not_overflow() {
     );
 
     assert!(lamp.poll_timeout(moment(0)) <= Duration::from_secs(30));
+}
+
+#[test]
+fn a_restart_shows_what_was_heard_last_until_it_is_stale() {
+    let heard = Heard {
+        occupancy: Occupancy::Free,
+        reason: None,
+        at: moment(0).wall,
+    };
+    let kept = Kept {
+        heard: Some(heard),
+        alarm: Alarm::Low,
+        booking: None,
+    };
+    let settings = Settings {
+        stale_after: Duration::from_secs(60),
+        ..Settings::default()
+    };
+    let restart_at = |ms: u64| {
+        Lamp::new(
+            settings.clone(),
+            kept.clone(),
+            Moment {
+                elapsed: Duration::ZERO,
+                wall: moment(ms).wall,
+            },
+        )
+    };
+
+    let mut lamp = restart_at(40_000);
+    assert_eq!(
+        (lamp.report().cause, lamp.report().battery_alarm),
+        (Cause::Bay(Sign::Free), Alarm::Low)
+    );
+    lamp.handle_timeout(moment(20_000));
+    assert_eq!(
+        (lamp.report().cause, lamp.report().reason),
+        (Cause::Bay(Sign::Unknown), Some(UnknownReason::Stale))
+    );
+
+    assert_eq!(
+        restart_at(60_000).report().reason,
+        Some(UnknownReason::Starting)
+    );
 }
