@@ -1,3 +1,7 @@
-//! Runs the module as a process.
+//! The module as a program of its own; `cow module battery` is the same.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    battery::entry()
+}
