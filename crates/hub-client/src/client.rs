@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hub_proto::identity::Identity;
-use hub_proto::message::SystemProperty;
+use hub_proto::message::{MAX_MESSAGE_BYTES, SystemProperty};
 use hub_proto::method::{MethodRequest, MethodResponse};
 use hub_proto::{time, topic};
 use jiff::Timestamp;
@@ -120,11 +120,12 @@ impl Client {
         if !patch.is_object() {
             return Err(TwinError::NotAnObject);
         }
+        let patch = Bytes::from(patch.to_string());
+        if patch.len() > MAX_MESSAGE_BYTES {
+            return Err(TwinError::TooLarge { bytes: patch.len() });
+        }
         let (settled, answer) = oneshot::channel();
-        let command = Command::Report {
-            patch: Bytes::from(patch.to_string()),
-            settled,
-        };
+        let command = Command::Report { patch, settled };
         self.commands
             .send(command)
             .await

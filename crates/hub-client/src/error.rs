@@ -198,6 +198,12 @@ pub enum TwinError {
     /// The patch is not a JSON object.
     #[error("reported properties must be a JSON object")]
     NotAnObject,
+    /// The patch is larger than any message may be.
+    #[error("reported properties take {bytes} bytes, more than the hub's 262144")]
+    TooLarge {
+        /// Its JSON text.
+        bytes: usize,
+    },
     /// Too many requests wait already.
     #[error("too many twin requests wait already")]
     TooMany,

@@ -81,7 +81,7 @@ async fn http_request(
 
 async fn connect(source: &Source) -> Result<TlsStream<TcpStream>, LinkError> {
     let (host, port) = (source.host.as_str(), source.https_port);
-    let config = source.trust.client_config(&source.credential).await?;
+    let config = tls::client_config(source).await?;
     let name = ServerName::try_from(host.to_owned()).map_err(|_| LinkError::WrongHostName {
         host: host.to_owned(),
     })?;

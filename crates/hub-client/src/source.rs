@@ -172,7 +172,7 @@ impl Reader<'_> {
                 .ok()
         });
         let (mqtt_port, https_port) = self.ports();
-        let identity = identity?;
+        let identity = self.usable("IOTEDGE_MODULEID", identity?)?;
         let module = identity.module_id()?.to_owned();
         Some(Source {
             credential: Credential::Workload(Workload {
@@ -217,13 +217,7 @@ impl Reader<'_> {
         let Some(identity) = parsed.identity else {
             return self.problem(variable, "names no DeviceId: it is a service's");
         };
-        // These would be wildcards in a topic, which MQTT forbids to publish to.
-        if identity.to_string().contains(['+', '#']) {
-            return self.problem(
-                variable,
-                "has an id with + or #, which cannot be used over MQTT",
-            );
-        }
+        let identity = self.usable(variable, identity)?;
         let credential = match parsed.credential {
             connection_string::Credential::Key { policy, key } => Credential::Key { policy, key },
             connection_string::Credential::Signature(token) => Credential::Token(token),
@@ -245,6 +239,17 @@ impl Reader<'_> {
             credential,
             trust,
         })
+    }
+
+    fn usable(&mut self, variable: &'static str, identity: Identity) -> Option<Identity> {
+        // These would be wildcards in a topic, which MQTT forbids to publish to.
+        if identity.to_string().contains(['+', '#']) {
+            return self.problem(
+                variable,
+                "has an id with + or #, which cannot be used over MQTT",
+            );
+        }
+        Some(identity)
     }
 
     /// The file a variable names, else what the system trusts.

@@ -17,6 +17,7 @@ use crate::options::Options;
 use crate::outbox::Ticket;
 use crate::session::{Output, Session, TokenSpan};
 use crate::source::Source;
+use crate::tls;
 use crate::transport::{Link, LinkEvent, LinkOptions, Stuck};
 
 mod application;
@@ -37,6 +38,7 @@ struct Task {
     tickets: Ticket,
     closers: Vec<oneshot::Sender<usize>>,
     events: mpsc::Sender<Event>,
+    /// Events that the application's channel has no room for.
     backlog: VecDeque<Event>,
     replies: mpsc::UnboundedSender<Reply>,
 }
@@ -132,7 +134,7 @@ async fn open(
     source: Arc<Source>,
     options: Options,
 ) -> Result<(LinkOptions, Option<TokenSpan>), LinkError> {
-    let tls = source.trust.client_config(&source.credential).await?;
+    let config = tls::client_config(&source).await?;
     let (signed_at, unix_now) = (now(), Timestamp::now().as_second());
     let signed = source
         .credential
@@ -150,7 +152,7 @@ async fn open(
         ),
         password: signed.token,
         keep_alive: options.keep_alive,
-        tls,
+        tls: config,
     };
     Ok((link, signed.life.map(|life| TokenSpan { signed_at, life })))
 }

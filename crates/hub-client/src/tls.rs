@@ -10,6 +10,7 @@ use rustls::{CertificateError, ClientConfig, RootCertStore};
 
 use crate::credentials::Credential;
 use crate::error::LinkError;
+use crate::source::Source;
 
 /// The authorities whose certificates count.
 #[derive(Debug, Clone)]
@@ -32,29 +33,26 @@ pub(crate) fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
     (!certificates.is_empty()).then_some(certificates)
 }
 
-impl Trust {
-    /// A configuration that trusts these and nobody else.
-    pub(crate) async fn client_config(
-        &self,
-        credential: &Credential,
-    ) -> Result<Arc<ClientConfig>, LinkError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(self.load(credential).await?);
-        if roots.is_empty() {
-            return Err(LinkError::NoTrustAnchors);
-        }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(rustls::DEFAULT_VERSIONS)
-            .map_err(|source| LinkError::Tls {
-                host: String::new(),
-                source,
-            })?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        Ok(Arc::new(config))
+/// A configuration that trusts whom the source says and nobody else.
+pub(crate) async fn client_config(source: &Source) -> Result<Arc<ClientConfig>, LinkError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(source.trust.load(&source.credential).await?);
+    if roots.is_empty() {
+        return Err(LinkError::NoTrustAnchors);
     }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(rustls::DEFAULT_VERSIONS)
+        .map_err(|error| LinkError::Tls {
+            host: source.host.clone(),
+            source: error,
+        })?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
 
+impl Trust {
     async fn load(
         &self,
         credential: &Credential,

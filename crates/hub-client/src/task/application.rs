@@ -13,9 +13,6 @@ use crate::outbox::{Full, Packet, Ticket};
 use crate::session::{Notice, Settled};
 use crate::twin::{TwinAnswer, TwinState};
 
-/// Events that did not fit into the application's channel.
-const MAX_BACKLOG: usize = 64;
-
 /// What an application asks for.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -122,15 +119,15 @@ impl Task {
     }
 
     pub(super) fn notify(&mut self, notice: Notice) {
-        let is_full = self.backlog.len() >= MAX_BACKLOG;
+        // What has to be told waits in the backlog; of a slow reader's link events only the last counts.
+        let is_full = self.events.capacity() == 0 || !self.backlog.is_empty();
+        if is_full && matches!(notice, Notice::Connected | Notice::Disconnected { .. }) {
+            self.backlog
+                .retain(|event| !matches!(event, Event::Connected | Event::Disconnected { .. }));
+        }
         let event = match notice {
             Notice::Connected => Event::Connected,
-            Notice::Disconnected { why, retry_in } => {
-                // Only the last of a series of failures is worth keeping for a slow reader.
-                self.backlog
-                    .pop_back_if(|last| matches!(last, Event::Disconnected { .. }));
-                Event::Disconnected { why, retry_in }
-            }
+            Notice::Disconnected { why, retry_in } => Event::Disconnected { why, retry_in },
             Notice::Twin(twin) => {
                 self.backlog
                     .retain(|event| !matches!(event, Event::Twin(_) | Event::Desired { .. }));

@@ -7,7 +7,7 @@ mod server;
 use std::time::Duration;
 
 use hub_client::{
-    BackoffLimits, Client, CloseError, Event, LinkError, Message, Options, SendError,
+    BackoffLimits, Client, CloseError, Event, LinkError, Message, Options, SendError, TwinError,
 };
 use hub_proto::sas::{self, SymmetricKey};
 use rmqtt_codec::types::QoS;
@@ -319,6 +319,41 @@ async fn a_method_is_always_answered() {
 }
 
 #[tokio::test]
+async fn a_reader_that_lags_costs_no_memory_and_misses_no_setting() {
+    let hub = Hub::start().await;
+    let (_client, mut events) = Client::connect(hub.module(), options());
+    let mut connection = hub.welcome(1).await;
+    // Two of the 64 places are taken by the connection and the twin.
+    for rid in 1..=70 {
+        connection
+            .deliver(
+                &format!("$iothub/methods/POST/m/?$rid={rid}"),
+                "",
+                QoS::AtMostOnce,
+            )
+            .await;
+    }
+    for rid in 63..=70 {
+        let answer = connection.publish().await;
+        assert_eq!(answer.topic, format!("$iothub/methods/res/429/?$rid={rid}"));
+    }
+    connection
+        .deliver(
+            "$iothub/twin/PATCH/properties/desired/?$version=2",
+            r#"{"n":2,"$version":2}"#,
+            QoS::AtMostOnce,
+        )
+        .await;
+    connection.answer_twin(2).await;
+    assert!(matches!(next(&mut events).await, Event::Connected));
+    assert!(matches!(next(&mut events).await, Event::Twin(_)));
+    for _ in 1..=62 {
+        assert!(matches!(next(&mut events).await, Event::Method { .. }));
+    }
+    assert!(matches!(next(&mut events).await, Event::Twin(twin) if twin.desired.version == 2));
+}
+
+#[tokio::test]
 async fn an_input_is_acknowledged_after_it_was_dealt_with() {
     let hub = Hub::start().await;
     let (_client, mut events) = Client::connect(hub.module(), options());
@@ -428,6 +463,8 @@ async fn what_the_hub_would_refuse_never_leaves() {
         matches!(wide, Err(SendError::PropertiesTooLarge { .. })),
         "{wide:?}"
     );
+    let report = client.report(json!({ "x": "x".repeat(300_000) })).await;
+    assert_eq!(report, Err(TwinError::TooLarge { bytes: 300_008 }));
     let mut largest = Message::new("").id("i");
     largest = largest.property("created", "x");
     largest.body = vec![b'x'; 262_000].into();
