@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::io::poll_read_buf;
 
@@ -22,6 +22,8 @@ use crate::wire::{self, Connect, Packet, QoS, Reader, ReturnCode};
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
 /// A peer that takes nothing for this long is gone.
 const WRITE_WITHIN: Duration = Duration::from_secs(30);
+/// A peer that was told goodbye has this long to say so too.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// The hub's cap on 1.5 times the keep-alive interval.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1767);
 const SMALL_READ: usize = 512;
@@ -55,7 +57,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
                 // The client may be gone already; it was going to be refused anyway.
                 let _ = link.flush().await;
             }
-            return;
+            return link.close().await;
         }
     };
     wire::connack(
@@ -80,8 +82,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let end = session.run(&mut link).await;
     hub.detach(&attached, &end, connect.will.as_ref());
-    // A proper TLS goodbye where the peer still listens; it is not waited for.
-    let _ = timeout(Duration::from_millis(100), link.stream.shutdown()).await;
+    link.close().await;
 }
 
 /// Why a connection ended.
@@ -351,5 +352,21 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("the client takes no data".to_owned()),
         }
+    }
+
+    /// Says goodbye, and takes in what is still under way until the peer has closed too. Closing over unread bytes
+    /// resets the connection, which takes back what was written last, and some clients' loops die of writing to it.
+    async fn close(mut self) {
+        let goodbye = async {
+            self.stream.shutdown().await?;
+            loop {
+                self.inbox.clear();
+                if self.stream.read_buf(&mut self.inbox).await? == 0 {
+                    return std::io::Result::Ok(());
+                }
+            }
+        };
+        // Whether it was heard matters to nobody any more.
+        let _ = timeout(CLOSE_WITHIN, goodbye).await;
     }
 }
