@@ -67,7 +67,7 @@ async fn a_single_bay_is_the_first_page() {
     assert_eq!(headers[CONTENT_TYPE], "text/html; charset=utf-8");
     for part in [
         "hub.example",
-        r#"data-device="bay-01" data-ranger="hc-sr04" data-light="lamp" data-gauge="""#,
+        r#"data-device="bay-01" data-light="lamp""#,
         r#"data-setting="holdOffMs" data-kind="number""#,
         r#"data-setting="freePattern" data-kind="text""#,
         r#"data-method="book""#,

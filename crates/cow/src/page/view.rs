@@ -1,7 +1,7 @@
 //! What the templates are given.
 
 use askama::Template;
-use bay::model::{BATTERY, HC_SR04, LIGHT, Model};
+use bay::model::LIGHT;
 use board::simulated::{BoardState, Outcome, Rain};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -27,10 +27,8 @@ pub(super) struct BayPage<'a> {
     rain: &'static str,
     rains: [(&'static str, &'static str); 3],
     modules: Vec<ModuleView<'a>>,
-    /// The modules that play a part on the page; empty where the bay has none.
-    ranger: &'a str,
+    /// The module that books; empty where the bay has none.
     light: &'a str,
-    gauge: &'a str,
     /// The state once more, for the scripts.
     first: String,
 }
@@ -77,9 +75,7 @@ pub(super) fn bay_page<'a>(street: &'a Street, bay: &'a Bay) -> BayPage<'a> {
         },
         rains: [("none", "Dry"), ("light", "Light"), ("heavy", "Heavy")],
         modules: bay.modules.iter().map(module).collect(),
-        ranger: with_model(bay, &HC_SR04),
-        light: with_model(bay, &LIGHT),
-        gauge: with_model(bay, &BATTERY),
+        light: light(bay),
         first: for_script(&state),
         state,
     }
@@ -120,11 +116,9 @@ fn module(module: &super::Module) -> ModuleView<'_> {
     }
 }
 
-fn with_model<'a>(bay: &'a Bay, model: &Model) -> &'a str {
-    let found = bay
-        .modules
-        .iter()
-        .find(|module| module.model == Some(*model));
+fn light(bay: &Bay) -> &str {
+    let mut modules = bay.modules.iter();
+    let found = modules.find(|module| module.model == Some(LIGHT));
     found.map(|module| module.id.as_str()).unwrap_or_default()
 }
 

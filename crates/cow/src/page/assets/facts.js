@@ -4,7 +4,8 @@ import { complain, invoke } from "./api.js";
 import { lasted, millimetres, outcomes, paint, plain } from "./words.js";
 
 const part = (id) => document.getElementById(id);
-const { ranger, light } = part("main").dataset;
+// Whoever sends lamp messages is asked to book: with --exec, any program may be the bay's lamp.
+let { light } = part("main").dataset;
 let occupancy = null;
 let booking = null;
 
@@ -12,11 +13,15 @@ let booking = null;
 export function observe(observation) {
   if (observation.kind === "upstream") showUpstream(observation.state, observation.pending);
   if (observation.kind !== "message") return;
-  if (observation.moduleId === ranger && observation.output === "occupancy") {
+  if (observation.output === "occupancy" && observation.body?.occupancy) {
     occupancy = observation.body;
     showOccupancy();
   }
-  if (observation.moduleId === light && observation.output === "lamp") showReport(observation.body);
+  if (observation.output === "lamp" && observation.body?.colour) {
+    light = observation.moduleId;
+    part("book").hidden = false;
+    showReport(observation.body);
+  }
 }
 
 function showOccupancy() {
@@ -76,14 +81,14 @@ function setText(id, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-part("book")?.addEventListener("submit", async (event) => {
+part("book").addEventListener("submit", async (event) => {
   event.preventDefault();
   const minutes = Number(part("book-minutes").value);
   const until = minutes ? new Date(Date.now() + minutes * 60_000).toISOString() : null;
   const bookingId = `desk-${Date.now().toString(36).slice(-5)}`;
   await ask("book", { bookingId, ...(until && { until }) });
 });
-part("release")?.addEventListener("click", () => ask("release", {}));
+part("release").addEventListener("click", () => ask("release", {}));
 
 async function ask(method, payload) {
   try {

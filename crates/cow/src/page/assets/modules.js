@@ -3,7 +3,6 @@
 import { complain, get, invoke, send, target } from "./api.js";
 import * as chart from "./chart.js";
 
-const { ranger } = document.getElementById("main").dataset;
 const panels = [...document.querySelectorAll("[role=tabpanel]")];
 const tabs = [...document.querySelectorAll("[role=tab]")];
 
@@ -75,7 +74,7 @@ class Panel {
     this.show("versions", `desired version ${desired.$version ?? "–"}, reported version ${reported.$version ?? "–"}`);
     for (const row of this.rows) this.acknowledge(row, desired, reported[row.dataset.setting]);
     this.fill(false);
-    if (this.module === ranger) chart.setLimit(limit(reported));
+    if (reported.occupiedNearerMm !== undefined) chart.setLimit(limit(reported));
   }
 
   // What the module said of a setting: 200 taken, 203 its own default, 400 refused with the reason.
