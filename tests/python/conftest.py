@@ -1,0 +1,55 @@
+import os
+
+import pytest
+
+from sdk import CLIENTS, Client
+from simulator import Simulator
+
+# SDKs would ask a proxy for the way to a loopback address.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+
+
+@pytest.fixture(scope="session")
+def simulator():
+    simulator = Simulator()
+    yield simulator
+    code = simulator.stop()
+    assert code == 0, simulator.logged()
+    assert " ERROR " not in simulator.logged(), simulator.logged()
+
+
+@pytest.fixture
+def device(simulator):
+    return simulator.add_device()
+
+
+@pytest.fixture(params=["sync", "async"])
+def flavour(request):
+    return request.param
+
+
+@pytest.fixture(params=["mqtt", "websocket"])
+def transport(request):
+    return request.param
+
+
+@pytest.fixture
+def open_client(simulator, flavour, transport):
+    """Makes SDK clients of one flavour over one transport, and shuts them down."""
+    clients = []
+
+    def open_client(connection_string, **settings):
+        kind = "module" if "ModuleId=" in connection_string else "device"
+        settings = {
+            "server_verification_cert": simulator.ca,
+            "websockets": transport == "websocket",
+            # The least the SDK takes; its default of 10 s only makes tests slow.
+            "connection_retry_interval": 1,
+        } | settings
+        client = Client(CLIENTS[kind, flavour].create_from_connection_string(connection_string, **settings))
+        clients.append(client)
+        return client
+
+    yield open_client
+    for client in clients:
+        client.shut_down()
