@@ -27,6 +27,7 @@ mod tree;
 mod value;
 
 use std::fmt;
+use std::ops::Range;
 use std::str::FromStr;
 
 pub use self::condition::Condition;
@@ -45,6 +46,8 @@ pub struct Route {
     condition: Option<Condition>,
     sink: Sink,
     warnings: Vec<RouteWarning>,
+    source_span: Range<usize>,
+    sink_span: Range<usize>,
 }
 
 impl Route {
@@ -110,6 +113,8 @@ impl Route {
                 source,
                 condition,
                 sink,
+                source_span: syntax.source_span,
+                sink_span: syntax.sink.span(),
                 warnings: warnings
                     .into_iter()
                     .map(|finding| RouteWarning::new(text, finding))
@@ -141,6 +146,16 @@ impl Route {
     /// Where it takes them to.
     pub fn sink(&self) -> &Sink {
         &self.sink
+    }
+
+    /// The stretch of the text that names the source, in bytes.
+    pub fn source_span(&self) -> Range<usize> {
+        self.source_span.clone()
+    }
+
+    /// The stretch of the text that names the sink, in bytes: without the function, for a module.
+    pub fn sink_span(&self) -> Range<usize> {
+        self.sink_span.clone()
     }
 
     /// What edgeHub accepts and the writer hardly meant.

@@ -38,6 +38,16 @@ pub(super) enum SinkSyntax {
     },
 }
 
+impl SinkSyntax {
+    /// The name, or the address.
+    pub(super) fn span(&self) -> Range<usize> {
+        match self {
+            Self::System { name } => name.clone(),
+            Self::Function { address, .. } => address.clone(),
+        }
+    }
+}
+
 /// Parses a whole route.
 pub(super) fn route(text: &str) -> Result<RouteSyntax, Finding> {
     let tokens = tokenize(text);
