@@ -10,7 +10,7 @@ import * as modules from "./modules.js";
 import * as pulses from "./pulses.js";
 import * as scene from "./scene.js";
 import * as stream from "./stream.js";
-import { paint } from "./words.js";
+import { order, paint } from "./words.js";
 
 function showState(state) {
   scene.showState(state);
@@ -41,10 +41,7 @@ for (const { colour, msAgo } of first.lamp.history) pulses.lamp(colour, msAgo);
 scene.showLamp(first.lamp.colour);
 facts.showPins(first.lamp.colour);
 
-get(board("/samples"))
-  .then((samples) => samples.forEach(chart.add))
-  .catch(() => {});
-
+// A tab that was hidden, or a street that was restarted, missed something: each opening catches up.
 follow(board("/stream"), {
   state: showState,
   sample: (sample) => {
@@ -53,29 +50,33 @@ follow(board("/stream"), {
     chart.add(sample);
   },
   lamp: ({ colour }) => showLamp(colour),
+}, {
+  onopen: () => get(board("/samples")).then(chart.replace).catch(() => {}),
 });
 
-// What was observed before comes first; what arrives meanwhile waits for it.
+let newest = "";
 let waiting = [];
-const take = (observation) => (waiting ? waiting.push(observation) : observe(observation));
-get(`/recent/${encodeURIComponent(device)}`)
-  .catch(() => [])
-  .then((recent) => {
-    recent.forEach(observe);
-    const newest = recent.at(-1)?.time ?? "";
-    const late = waiting.filter((observation) => observation.time > newest);
-    waiting = null;
-    late.forEach(observe);
-    links.refresh();
-    modules.refresh();
-  });
-follow("/control/trace", { message: take }, {
-  onopen: () => {
-    if (waiting) return;
-    links.refresh();
-    modules.refresh();
-  },
-});
+
+function take(observation) {
+  if (waiting) {
+    waiting.push(observation);
+  } else if (order(observation.time) > newest) {
+    newest = order(observation.time);
+    observe(observation);
+  }
+}
+
+async function catchUp() {
+  waiting = [];
+  const recent = await get(`/recent/${encodeURIComponent(device)}`).catch(() => []);
+  const missed = [...recent, ...waiting];
+  waiting = null;
+  missed.forEach(take);
+  links.refresh();
+  modules.refresh();
+}
+
+follow("/control/trace", { message: take }, { onopen: catchUp });
 
 if (document.querySelector(".bays")) {
   follow("/boards/stream", {

@@ -33,6 +33,11 @@ export function add(sample) {
   samples.push({ at: performance.now() - (sample.msAgo ?? 0), mm: sample.distanceMm, outcome: sample.outcome });
 }
 
+export function replace(all) {
+  samples.length = 0;
+  all.forEach(add);
+}
+
 // What hc-sr04 said, at the time it was said.
 export function verdict(word, time) {
   const at = performance.now() - Math.max(0, Date.now() - Date.parse(time));

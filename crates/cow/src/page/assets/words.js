@@ -3,6 +3,12 @@
 export const millimetres = (mm) => `${Math.round(mm).toLocaleString("en-GB")} mm`;
 export const clock = (time) => new Date(time).toLocaleTimeString("en-GB");
 
+// RFC 3339 in UTC, made comparable as text: fractions come in any length.
+export function order(time) {
+  const [whole, fraction = ""] = time.replace("Z", "").split(".");
+  return `${whole}.${fraction.padEnd(9, "0")}`;
+}
+
 export function lasted(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 60) return `${seconds} s`;
