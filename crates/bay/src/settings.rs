@@ -3,8 +3,9 @@
 //!
 //! A module lists its settings in a [`Table`]: name, how to read the value in force, how to write a
 //! wish. [`InForce`] does the rest, the same way for every module: it takes what is good, refuses
-//! what is not and says why, answers every wish with an [`Acknowledgement`], and returns to the
-//! start value when a wish is withdrawn.
+//! what is not and says why, answers every wish with an
+//! [`Acknowledgement`](crate::Acknowledgement), and returns to the start value when a wish is
+//! withdrawn.
 //!
 //! Wishes are plain values, as the Plug and Play convention has it; the older wrapped form
 //! `{"value": 5}` is understood too.
