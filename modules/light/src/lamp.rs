@@ -24,6 +24,7 @@ pub struct Lamp {
     heard: Duration,
     age: Duration,
     alarm: Alarm,
+    alarm_heard: Duration,
     ledger: Ledger,
     identify_until: Option<Duration>,
     set_light: Option<SetLight>,
@@ -80,6 +81,7 @@ impl Lamp {
             heard: now.elapsed,
             age,
             alarm: kept.alarm,
+            alarm_heard: now.elapsed,
             ledger,
             identify_until: None,
             set_light: None,
@@ -104,6 +106,7 @@ impl Lamp {
     /// Takes what the battery says.
     pub fn handle_battery(&mut self, alarm: Alarm, now: Moment) {
         self.alarm = alarm;
+        self.alarm_heard = now.elapsed;
         self.handle_timeout(now);
     }
 
@@ -143,6 +146,9 @@ impl Lamp {
         if self.stale_at() <= now.elapsed {
             self.knowledge = Knowledge::Unknown(UnknownReason::Stale);
         }
+        if self.alarm_over_at() <= now.elapsed {
+            self.alarm = Alarm::None;
+        }
         self.looked_at_the_clock = now.elapsed;
         if let Some(change) = self.ledger.expire(now.wall)
             && !self
@@ -170,16 +176,24 @@ impl Lamp {
             .map(|remaining| now.elapsed + remaining);
         let stale = matches!(self.knowledge, Knowledge::Free | Knowledge::Occupied)
             .then(|| self.stale_at());
+        let alarm_over = (self.alarm != Alarm::None).then(|| self.alarm_over_at());
         let booking_end = self
             .ledger
             .booking()
             .and_then(|booking| booking.until)
             .map(|until| now.elapsed_at(until));
         let asked = self.set_light.map(|asked| asked.until);
-        [toggle, stale, booking_end, self.identify_until, asked]
-            .into_iter()
-            .flatten()
-            .fold(self.looked_at_the_clock + LOOK_AT_THE_CLOCK, Duration::min)
+        [
+            toggle,
+            stale,
+            alarm_over,
+            booking_end,
+            self.identify_until,
+            asked,
+        ]
+        .into_iter()
+        .flatten()
+        .fold(self.looked_at_the_clock + LOOK_AT_THE_CLOCK, Duration::min)
     }
 
     /// What the lamp shows.
@@ -195,6 +209,10 @@ impl Lamp {
     /// When what is known of the bay is too old to be believed.
     fn stale_at(&self) -> Duration {
         self.heard + self.settings.stale_after.saturating_sub(self.age)
+    }
+
+    fn alarm_over_at(&self) -> Duration {
+        self.alarm_heard + self.settings.alarm_lasts
     }
 
     /// Begins another pattern, and tells so, when what has to be shown has changed.

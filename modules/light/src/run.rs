@@ -14,13 +14,13 @@ use module::{
     About, Answer, Boot, Clock, Link, News, StateDir, StateError, StateFile, argument, bounded,
     error_chain,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use tracing::{info, warn};
 
 use crate::booking::{Change, Refusal};
 use crate::config::Config;
-use crate::kept::{Heard, Kept};
+use crate::kept::{Heard, Kept, OnDisk};
 use crate::lamp::{Lamp, Output};
 use crate::painter::Painter;
 use crate::settings::Settings;
@@ -76,25 +76,6 @@ struct Light {
     file: StateFile<OnDisk>,
     link: Link<Settings>,
     clock: Clock,
-}
-
-/// What is kept, and in which run of the machine it was.
-#[derive(Debug, Serialize, Deserialize)]
-struct OnDisk {
-    boot: Option<Boot>,
-    #[serde(flatten)]
-    kept: Kept,
-}
-
-impl OnDisk {
-    /// Bookings outlive a power cut; what was heard of the street before it does not.
-    fn after_restart(self, boot: Option<&Boot>) -> Kept {
-        let same_boot = boot.is_some() && self.boot.as_ref() == boot;
-        Kept {
-            heard: self.kept.heard.filter(|_| same_boot),
-            ..self.kept
-        }
-    }
 }
 
 impl Light {

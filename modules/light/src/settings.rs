@@ -13,6 +13,9 @@ pub struct Settings {
     /// Longest silence of the bay's sensor before the bay counts as unknown. By default two and a
     /// half of its heartbeats.
     pub stale_after: Duration,
+    /// How long a battery alarm is told after it was last heard. A route may carry only alarms, and
+    /// then nobody says that one has ended; by default two of the battery's intervals and an hour.
+    pub alarm_lasts: Duration,
 }
 
 impl Default for Settings {
@@ -20,6 +23,7 @@ impl Default for Settings {
         Self {
             palette: Palette::default(),
             stale_after: Duration::from_secs(1500),
+            alarm_lasts: Duration::from_secs(7 * 3600),
         }
     }
 }
@@ -57,6 +61,14 @@ impl Table for Settings {
             read: |settings| settings.stale_after.as_secs().into(),
             write: |settings, value| {
                 settings.stale_after = seconds(value, 15..=172_800)?;
+                Ok(())
+            },
+        },
+        Setting {
+            name: "alarmLastsSeconds",
+            read: |settings| settings.alarm_lasts.as_secs().into(),
+            write: |settings, value| {
+                settings.alarm_lasts = seconds(value, 60..=1_209_600)?;
                 Ok(())
             },
         },
@@ -133,6 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_setting_with_its_default() {
+        let readme = include_str!("../README.md");
+        for (name, value) in snapshot(&Settings::default()) {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            assert!(
+                readme.contains(&format!("| `{name}` | {value} |")),
+                "{name}: {value}"
+            );
+        }
+    }
+
+    #[test]
     fn every_value_read_can_be_written_back() {
         let palette = Palette {
             free: Colour::BLUE,
@@ -143,6 +169,7 @@ mod tests {
         let settings = Settings {
             palette,
             stale_after: Duration::from_secs(60),
+            alarm_lasts: Duration::from_secs(600),
         };
         let mut copy = Settings::default();
         for setting in Settings::SETTINGS {

@@ -473,3 +473,25 @@ fn a_restart_shows_what_was_heard_last_until_it_is_stale() {
         Some(UnknownReason::Starting)
     );
 }
+
+/// A route that carries only alarms never says that one has ended.
+#[test]
+fn an_alarm_that_is_not_repeated_ends() {
+    let settings = Settings {
+        alarm_lasts: Duration::from_secs(600),
+        ..Settings::default()
+    };
+    let mut street = Street::new(settings, None);
+    street.sensor(Occupancy::Free, None);
+    for minute in [0, 5] {
+        street.until(minute * 60_000);
+        street
+            .lamp
+            .handle_battery(Alarm::Critical, moment(street.now));
+        street.drain();
+    }
+    street.until(20 * 60_000);
+
+    let told = street.told.last().expect("a report");
+    assert_eq!((told.0, told.1.battery_alarm), (15 * 60_000, Alarm::None));
+}
