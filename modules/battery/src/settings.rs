@@ -219,6 +219,20 @@ mod tests {
     }
 
     #[test]
+    fn the_readme_lists_every_setting_with_its_default() {
+        let readme = include_str!("../README.md");
+        for (name, value) in snapshot(&Settings::default()) {
+            let value = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
+            assert!(
+                readme.contains(&format!("| `{name}` | {value} |")),
+                "{name}: {value}"
+            );
+        }
+    }
+
+    #[test]
     fn every_value_read_can_be_written_back() {
         let settings = Settings {
             report_every: Duration::from_secs(60),
