@@ -22,6 +22,8 @@ use crate::state::{StateDir, StateFile, error_chain};
 /// A container engine gives a process ten seconds to stop; this leaves half of them to the module.
 const LAST_REPORT_WITHIN: Duration = Duration::from_secs(1);
 const CLOSE_WITHIN: Duration = Duration::from_secs(4);
+/// Without a link there is little hope for what waits.
+const GIVE_UP_WITHIN: Duration = Duration::from_millis(500);
 
 /// What waits for a link that is down. A bay's messages are some hundred bytes, so this is hours of
 /// a busy street; the newest count most, and each tells of the state before it.
@@ -180,7 +182,7 @@ impl<S: Table> Link<S> {
 
     /// Sends a message by an output. It is in the outbox when this returns, and reaches the hub
     /// when there is a link.
-    pub async fn send(&self, output: &'static str, body: &impl Serialize) {
+    pub async fn send(&mut self, output: &'static str, body: &impl Serialize) {
         let message = match Message::json(body) {
             Ok(message) => message.output(output).property(KIND, output),
             Err(error) => return warn!(output, %error, "a message cannot be written"),
@@ -217,7 +219,12 @@ impl<S: Table> Link<S> {
                 warn!("the hub could not be told that this module stops");
             }
         }
-        if let Err(error) = self.client.close(CLOSE_WITHIN).await {
+        let within = if self.connected {
+            CLOSE_WITHIN
+        } else {
+            GIVE_UP_WITHIN
+        };
+        if let Err(error) = self.client.close(within).await {
             warn!(
                 error = error_chain(&error),
                 "stopping leaves something behind"
