@@ -7,10 +7,12 @@
 //! It is *not* the runtime: nothing here starts a container, keeps a twin or moves a message; and it does no IO, the
 //! files and variables a template asks for come in through [`template::Surroundings`].
 //!
-//! **Invariant:** a route compiles here exactly when edgeHub compiles it, and then takes the same messages. A problem is
-//! reported at the line and column where a person wrote it, all problems at once.
+//! **Invariant:** a route compiles here exactly when edgeHub compiles it, and then takes the same messages; the one
+//! exception, `twin_change_includes`, has a warning of its own. A problem is reported at the line and column where a
+//! person wrote it, all problems at once.
 
 pub mod create_options;
+mod excerpt;
 mod manifest;
 mod node;
 mod position;
@@ -20,6 +22,7 @@ mod source_text;
 mod suggest;
 pub mod template;
 
+pub use self::excerpt::excerpt;
 pub use self::manifest::{
     Agent, Hub, ImagePullPolicy, Interface, Manifest, Module, NamedRoute, Reading, RestartPolicy,
     SchemaVersion, Status, StoreAndForward,

@@ -129,20 +129,6 @@ pub fn expand(text: &str, platform: Platform, around: &impl Surroundings) -> Exp
     }
 }
 
-/// Expands a template for a platform.
-///
-/// # Errors
-///
-/// All problems, when there is an error among them.
-pub fn manifest(
-    text: &str,
-    platform: Platform,
-    around: &impl Surroundings,
-) -> Result<Manifest, Vec<Problem>> {
-    let Reading { manifest, problems } = expand(text, platform, around).reading;
-    manifest.ok_or(problems)
-}
-
 struct Expander<'a, S> {
     text: &'a str,
     platform: Platform,
