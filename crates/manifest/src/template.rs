@@ -24,7 +24,7 @@ pub use self::dotenv::parse as parse_dotenv;
 use self::image::{ImageError, ModuleFile};
 use self::placeholder::{Placeholder, placeholders};
 use crate::create_options;
-use crate::manifest::{Interface, Manifest, Reading, read};
+use crate::manifest::{Interface, Reading, read};
 use crate::node;
 use crate::position::Position;
 use crate::problem::{Problem, Severity};
