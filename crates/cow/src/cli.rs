@@ -1,6 +1,8 @@
 use clap::{Parser, Subcommand};
 
-use crate::commands::{device, method, monitor, send, twin};
+use crate::commands::{
+    bench, device, manifest, method, module, monitor, route, send, sim, twin, up,
+};
 
 /// A parking bay, and the Azure IoT Hub and Edge runtime it speaks to, on one machine.
 #[derive(Debug, Parser)]
@@ -17,6 +19,12 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run the whole street: simulator, bays with their modules, and the page
+    Up(up::Args),
+    /// Run the simulator alone, for modules and devices of your own
+    Sim(sim::Args),
+    /// Run one module, as its container does
+    Module(module::Args),
     /// Add, list and remove identities of the simulated hub
     #[command(subcommand)]
     Device(device::Command),
@@ -29,4 +37,25 @@ pub(crate) enum Command {
     Method(method::Args),
     /// Send a cloud-to-device message
     Send(send::Args),
+    /// Check a deployment template or manifest, or expand a template
+    #[command(subcommand)]
+    Manifest(manifest::Command),
+    /// Check a route, and try a message on it
+    #[command(subcommand)]
+    Route(route::Command),
+    /// Measure the simulator and the street on this machine
+    #[command(subcommand)]
+    Bench(bench::Command),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Cli::command().debug_assert();
+    }
 }

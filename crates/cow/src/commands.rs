@@ -1,10 +1,17 @@
 //! One file per command: its arguments, and what it does with them.
 
+pub(crate) mod bench;
 pub(crate) mod device;
+pub(crate) mod manifest;
 pub(crate) mod method;
+pub(crate) mod module;
 pub(crate) mod monitor;
+pub(crate) mod route;
 pub(crate) mod send;
+pub(crate) mod serve;
+pub(crate) mod sim;
 pub(crate) mod twin;
+pub(crate) mod up;
 
 use std::process::ExitCode;
 
@@ -13,15 +20,34 @@ use tokio::runtime;
 
 use crate::cli::Command;
 
+/// A desk's simulator leaves most of the machine to whoever is at the desk.
+const WORKERS: usize = 2;
+
 /// Runs a command on the runtime that suits it: whoever serves gets workers, whoever asks does not pay for them.
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Up(args) => serve(up::run(args)),
+        Command::Sim(args) => serve(sim::run(args)),
+        Command::Module(args) => Ok(module::run(args.name)),
+        Command::Manifest(command) => manifest::run(command),
+        Command::Route(command) => route::run(command),
+        Command::Bench(command) => serve(bench::run(command)),
         Command::Device(command) => ask(device::run(command)),
         Command::Monitor(args) => ask(monitor::run(args)),
         Command::Twin(command) => ask(twin::run(command)),
         Command::Method(args) => ask(method::run(args)),
         Command::Send(args) => ask(send::run(args)),
     }
+}
+
+fn serve(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .context("cannot start the async runtime")?
+        .block_on(command)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn ask(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {

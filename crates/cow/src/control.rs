@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hub_proto::identity::Identity;
 use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request, Response, StatusCode, Uri};
@@ -54,6 +55,15 @@ impl FromStr for ControlUrl {
     }
 }
 
+/// The path `/control/{collection}/{device}[/modules/{module}]`.
+pub(crate) fn path_of<'a>(collection: &'a str, target: &'a Identity) -> Vec<&'a str> {
+    let mut path = vec![collection, target.device_id()];
+    if let Some(module) = target.module_id() {
+        path.extend(["modules", module]);
+    }
+    path
+}
+
 /// Why the control API did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ControlError {
@@ -81,8 +91,13 @@ pub(crate) struct Control {
 
 impl Control {
     pub(crate) fn new(args: ControlArgs) -> Self {
+        Self::at(args.url.0)
+    }
+
+    /// At `http://HOST:PORT`.
+    pub(crate) fn at(url: String) -> Self {
         Self {
-            url: args.url.0,
+            url,
             patience: PATIENCE,
             client: Client::builder(TokioExecutor::new()).build_http(),
         }

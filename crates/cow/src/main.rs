@@ -6,11 +6,20 @@
 //! **Invariant:** standard output holds what was asked for and nothing else; logs and complaints go to standard error.
 //! Exit codes are 0 (done), 1 (failed) and 2 (used wrongly).
 
+mod banner;
 mod cli;
 mod commands;
 mod control;
+mod deployment;
+mod json_arg;
+mod logging;
 mod output;
-mod target;
+mod page;
+mod place;
+mod ports;
+mod program;
+mod stop;
+mod street;
 
 use std::io;
 use std::process::ExitCode;
@@ -18,6 +27,10 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    // Before anything else is touched, because what was touched stays in a module's memory.
+    if let Some(name) = commands::module::only_argument(std::env::args_os()) {
+        return commands::module::run(name);
+    }
     match commands::run(cli::Cli::parse().command) {
         Ok(code) => code,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

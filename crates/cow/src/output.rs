@@ -49,6 +49,21 @@ pub(crate) fn complain(error: &anyhow::Error) {
     eprintln!("{label} {error:#}");
 }
 
+/// Tells a person something that no program needs to read.
+pub(crate) fn note(text: &str) {
+    eprintln!(
+        "{} {text}",
+        styled("note:", FAINT, io::stderr().is_terminal())
+    );
+}
+
+/// Shows a line a module printed.
+pub(crate) fn log_line(module: &str, text: &str) {
+    let module = styled(module, FAINT, io::stderr().is_terminal());
+    // Standard error may be gone; that must not end whoever logs.
+    let _ = writeln!(io::stderr(), "{module} {text}");
+}
+
 /// `text` in a style when standard output shows colours, else as it is.
 pub(crate) fn paint(text: &str, style: Style) -> String {
     styled(text, style, io::stdout().is_terminal())

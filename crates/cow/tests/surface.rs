@@ -21,6 +21,9 @@ fn text(bytes: &[u8]) -> &str {
 fn help() {
     let commands = [
         "",
+        "up",
+        "sim",
+        "module",
         "device",
         "device add",
         "device list",
@@ -31,6 +34,12 @@ fn help() {
         "twin patch",
         "method",
         "send",
+        "manifest",
+        "manifest check",
+        "manifest build",
+        "route",
+        "route check",
+        "bench",
     ];
     for command in commands {
         let mut args: Vec<_> = command.split_whitespace().collect();
@@ -85,6 +94,21 @@ fn wrong_use_exits_with_2_and_says_what_to_write() {
             "write it like http://127.0.0.1:8080",
         ),
         (&["monitor", "--count", "0"], "0 is not in 1.."),
+        (&["twin", "get", "a b"], "device id contains ' '"),
+        (
+            &["module", "wheel"],
+            "[possible values: hc-sr04, light, battery]",
+        ),
+        (&["up", "--bays", "0"], "0 is not in 1..=99"),
+        (
+            &["up", "--port-base", "80"],
+            "give a number from 1024 to 65500",
+        ),
+        (&["up", "--exec", "sensor"], "write it as MODULE=COMMAND"),
+        (
+            &["up", "--exec", "wheel=true"],
+            "--exec is for module wheel, which is not in the manifest (it has light, battery, hc-sr04)",
+        ),
     ] {
         let output = cow(args);
         let stderr = text(&output.stderr);

@@ -1,10 +1,11 @@
 use std::time::Duration;
 
+use hub_proto::identity::Identity;
 use serde_json::{Value, json};
 
-use crate::control::{Control, ControlArgs};
+use crate::control::{Control, ControlArgs, path_of};
+use crate::json_arg;
 use crate::output::{self, JsonArgs, STRONG, paint};
-use crate::target::{self, Target};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -13,11 +14,11 @@ Example: cow method bay-01/light book '{\"bookingId\": \"b-1\", \"until\": \"203
 The exit code says whether there was an answer, not whether the module liked the request: that is the status.")]
 pub(crate) struct Args {
     /// DEVICE or DEVICE/MODULE
-    target: Target,
+    target: Identity,
     /// Name of the method
     name: String,
     /// Payload; null when left out
-    #[arg(value_name = "JSON", value_parser = target::json)]
+    #[arg(value_name = "JSON", value_parser = json_arg::any)]
     payload: Option<Value>,
     /// How long the method may take to answer, in seconds
     #[arg(long, value_name = "S", default_value_t = 30, value_parser = clap::value_parser!(u16).range(5..=300))]
@@ -36,7 +37,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let answer = Control::new(args.control)
         .with_extra_patience(Duration::from_secs(timeouts.into()))
         .post(
-            &args.target.path("methods"),
+            &path_of("methods", &args.target),
             &json!({
                 "methodName": args.name,
                 "payload": args.payload,

@@ -1,16 +1,17 @@
 use clap::Subcommand;
+use hub_proto::identity::Identity;
 use serde_json::{Map, Value, json};
 
-use crate::control::{Control, ControlArgs};
+use crate::control::{Control, ControlArgs, path_of};
+use crate::json_arg;
 use crate::output::{self, JsonArgs};
-use crate::target::{Target, json_object};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Print a twin
     Get {
         /// DEVICE or DEVICE/MODULE
-        target: Target,
+        target: Identity,
         #[command(flatten)]
         control: ControlArgs,
         #[command(flatten)]
@@ -20,9 +21,9 @@ pub(crate) enum Command {
     #[command(after_help = "Example: cow twin patch bay-01/light '{\"brightnessPercent\": 40}'")]
     Patch {
         /// DEVICE or DEVICE/MODULE
-        target: Target,
+        target: Identity,
         /// What to merge
-        #[arg(value_name = "JSON", value_parser = json_object)]
+        #[arg(value_name = "JSON", value_parser = json_arg::object)]
         patch: Map<String, Value>,
         /// Merge into the tags instead
         #[arg(long)]
@@ -41,7 +42,9 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
             control,
             json,
         } => {
-            let twin = Control::new(control).get(&target.path("twins")).await?;
+            let twin = Control::new(control)
+                .get(&path_of("twins", &target))
+                .await?;
             output::document(&twin, json)
         }
         Command::Patch {
@@ -53,7 +56,7 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
         } => {
             let section = if tags { "tags" } else { "desired" };
             let twin = Control::new(control)
-                .patch(&target.path("twins"), &json!({ section: patch }))
+                .patch(&path_of("twins", &target), &json!({ section: patch }))
                 .await?;
             output::document(&twin, json)
         }

@@ -1,0 +1,103 @@
+//! What `up` and `sim` have in common: start, say where everything is, stop when asked.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use axum::Router;
+use runner::LogLine;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::banner::Banner;
+use crate::logging::LogArgs;
+use crate::output::{self, JsonArgs};
+use crate::ports::{self, Ports};
+use crate::stop::Stop;
+use crate::street::{Plan, Running};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServeArgs {
+    /// Address to listen on, and the hub's host name; that of 127.0.0.1 is localhost
+    #[arg(long, value_name = "IP", default_value_t = Ipv4Addr::LOCALHOST.into())]
+    address: IpAddr,
+    /// Take the ports from N on (MQTT N, HTTPS N+1, page and control N+2), not the official ones; 0 takes any
+    #[arg(long, value_name = "N", value_parser = ports::base)]
+    port_base: Option<u16>,
+    /// Keep the hub's and the modules' state in this directory; without, it lives as long as this runs
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    #[command(flatten)]
+    json: JsonArgs,
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+impl ServeArgs {
+    /// A plan of a simulator alone.
+    pub(crate) fn plan(&self) -> Plan {
+        let ports = match self.port_base {
+            Some(base) => Ports::from_base(base),
+            None => Ports::official(self.address),
+        };
+        Plan {
+            state: self.state.clone(),
+            ..Plan::simulator_alone(self.address, ports)
+        }
+    }
+
+    /// Runs a plan until asked to stop. `pages` are served beside the control API, if there are any.
+    pub(crate) async fn run(
+        self,
+        plan: Plan,
+        pages: Option<impl FnOnce(&mut Running) -> Router>,
+    ) -> anyhow::Result<()> {
+        let begun = Instant::now();
+        self.log.init();
+        let mut stop = Stop::listen()?;
+        let (mut running, lines) = Running::start(plan).await?;
+        let logs = tokio::spawn(show_lines(lines));
+        let has_page = pages.is_some();
+        let pages = pages.map_or_else(Router::new, |pages| pages(&mut running));
+        running.serve(pages);
+
+        let waiting = |missing| output::note(&format!("still waiting for {missing}"));
+        let stopped_early = tokio::select! {
+            () = running.ready(waiting) => false,
+            () = stop.asked() => true,
+        };
+        if !stopped_early {
+            let banner = Banner {
+                running: &running,
+                has_page,
+                took: begun.elapsed(),
+            };
+            if self.json.json {
+                banner.print_json()?;
+            } else {
+                banner.print()?;
+            }
+            stop.asked().await;
+        }
+
+        tokio::select! {
+            () = running.shutdown() => {}
+            () = stop.asked() => output::note("stopped without waiting for the modules"),
+        }
+        logs.abort();
+        Ok(())
+    }
+}
+
+/// Shows what modules print on standard error, each line with its module.
+async fn show_lines(mut lines: broadcast::Receiver<LogLine>) {
+    loop {
+        match lines.recv().await {
+            Ok(line) => output::log_line(&line.module, &line.text),
+            Err(RecvError::Lagged(lost)) => {
+                output::log_line("cow", &format!("{lost} lines were lost"));
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}

@@ -1,0 +1,30 @@
+use std::path::PathBuf;
+
+use axum::Router;
+
+use super::serve::ServeArgs;
+use crate::deployment;
+use crate::street::Running;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without --manifest it starts empty: `cow device add` makes devices.
+With one, your modules find their connection strings and workload sockets in the line --json prints.")]
+pub(crate) struct Args {
+    /// Template or manifest to deploy to an Edge device, bay-01, whose modules you run yourself
+    #[arg(long, value_name = "FILE")]
+    manifest: Option<PathBuf>,
+    #[command(flatten)]
+    serve: ServeArgs,
+}
+
+pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
+    let mut plan = args.serve.plan();
+    if let Some(manifest) = args.manifest {
+        plan.deployment = Some(deployment::load(Some(&manifest))?);
+        plan.bays = 1;
+    }
+    args.serve
+        .run(plan, None::<fn(&mut Running) -> Router>)
+        .await
+}

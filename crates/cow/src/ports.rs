@@ -1,0 +1,84 @@
+//! Which ports a street takes: the official ones where it may, all of them elsewhere where it was told to.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, SocketAddr, TcpListener};
+
+/// MQTT over TLS, as IANA and IoT Hub have it.
+const MQTT: u16 = 8883;
+/// Where SDKs look for the hub's and edgeHub's HTTPS, unless told otherwise.
+const HTTPS: u16 = 443;
+/// Instead of [`HTTPS`] where this user may not have it.
+const HTTPS_UNPRIVILEGED: u16 = 8443;
+/// The page and the control API.
+const PAGE: u16 = 8080;
+
+/// The ports of one street.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ports {
+    pub(crate) mqtt: u16,
+    pub(crate) https: u16,
+    pub(crate) page: u16,
+}
+
+impl Ports {
+    /// Consecutive ports from `base`; from 0, whichever are free.
+    pub(crate) fn from_base(base: u16) -> Self {
+        let port = |offset| if base == 0 { 0 } else { base + offset };
+        Self {
+            mqtt: port(0),
+            https: port(1),
+            page: port(2),
+        }
+    }
+
+    /// The official ports, but for HTTPS where 443 cannot be had at `address`: an ordinary user may not bind it on
+    /// many systems, and where one may, a web server often has it.
+    pub(crate) fn official(address: IpAddr) -> Self {
+        let bound = TcpListener::bind(SocketAddr::new(address, HTTPS));
+        let https = match bound.as_ref().map_err(std::io::Error::kind) {
+            Err(ErrorKind::PermissionDenied | ErrorKind::AddrInUse) => HTTPS_UNPRIVILEGED,
+            _ => HTTPS,
+        };
+        Self {
+            mqtt: MQTT,
+            https,
+            page: PAGE,
+        }
+    }
+
+    /// Whether HTTPS is not where SDKs look for it, because it could not be had.
+    pub(crate) fn https_moved(&self) -> bool {
+        self.https == HTTPS_UNPRIVILEGED
+    }
+}
+
+/// An argument that leaves room for all ports.
+pub(crate) fn base(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(0) => Ok(0),
+        Ok(base @ 1024..=65500) => Ok(base),
+        _ => Err("give a number from 1024 to 65500, or 0 for whichever ports are free".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_moves_every_port() {
+        let Ports { mqtt, https, page } = Ports::from_base(20_000);
+        assert_eq!((mqtt, https, page), (20_000, 20_001, 20_002));
+        let Ports { mqtt, https, page } = Ports::from_base(0);
+        assert_eq!((mqtt, https, page), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_base_leaves_room() {
+        assert_eq!(base("0"), Ok(0));
+        assert_eq!(base("20000"), Ok(20_000));
+        for text in ["", "-1", "80", "65501", "65536", "x"] {
+            assert!(base(text).is_err(), "{text}");
+        }
+    }
+}

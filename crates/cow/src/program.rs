@@ -1,0 +1,164 @@
+//! Which program stands for a module's image when modules run as processes.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::commands::module;
+use crate::output::UsedWrongly;
+
+/// `--exec MODULE=COMMAND`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Exec {
+    module: String,
+    command: String,
+}
+
+impl FromStr for Exec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((module, command)) if !module.is_empty() && !command.trim().is_empty() => {
+                Ok(Self {
+                    module: module.into(),
+                    command: command.into(),
+                })
+            }
+            _ => Err("write it as MODULE=COMMAND".into()),
+        }
+    }
+}
+
+/// What to execute for one module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    pub(crate) args: Vec<OsString>,
+    /// Which of this binary's own modules it is, if it is one.
+    pub(crate) own: Option<module::Name>,
+}
+
+/// Finds the programs of a manifest's modules, given as name and image: what `--exec` says, else this very binary
+/// (`cow`) for the images it holds.
+pub(crate) fn find<'m>(
+    modules: impl Iterator<Item = (&'m str, &'m str)> + Clone,
+    cow: &Path,
+    execs: &[Exec],
+) -> Result<BTreeMap<String, Program>, UsedWrongly> {
+    // A misspelt name would else go unnoticed.
+    let unknown = execs
+        .iter()
+        .find(|exec| !modules.clone().any(|(name, _)| name == exec.module));
+    if let Some(Exec { module, .. }) = unknown {
+        let names: Vec<_> = modules.map(|(name, _)| name).collect();
+        return Err(UsedWrongly(format!(
+            "--exec is for module {module}, which is not in the manifest (it has {})",
+            names.join(", ")
+        )));
+    }
+    modules
+        .map(|(name, image)| Ok((name.to_owned(), find_one(name, image, cow, execs)?)))
+        .collect()
+}
+
+fn find_one(module: &str, image: &str, cow: &Path, execs: &[Exec]) -> Result<Program, UsedWrongly> {
+    if let Some(exec) = execs.iter().find(|exec| exec.module == module) {
+        // The shell splits and expands the command as its user is used to; run for one command, it becomes it.
+        return Ok(Program {
+            path: "/bin/sh".into(),
+            args: vec!["-c".into(), exec.command.clone().into()],
+            own: None,
+        });
+    }
+    match module::Name::of_image(image_name(image)) {
+        Some(own) => Ok(Program {
+            path: cow.to_owned(),
+            args: vec!["module".into(), own.as_str().into()],
+            own: Some(own),
+        }),
+        None => Err(UsedWrongly(format!(
+            "module {module} has the image {image}, which cow does not hold (it holds {}): \
+             say what to run instead with --exec '{module}=COMMAND'",
+            module::Name::ALL.map(module::Name::as_str).join(", ")
+        ))),
+    }
+}
+
+/// The last segment of an image's repository: `light` of `registry:5000/parking/light:0.1.0-amd64@sha256:…`.
+fn image_name(image: &str) -> &str {
+    let image = image.split('@').next().unwrap_or(image);
+    let name = image.rsplit('/').next().unwrap_or(image);
+    name.split(':').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(module: &str, image: &str, execs: &[&str]) -> Result<Vec<String>, String> {
+        let execs: Vec<Exec> = execs
+            .iter()
+            .map(|exec| exec.parse().expect("well-formed"))
+            .collect();
+        let found = super::find([(module, image)].into_iter(), Path::new("/bin/cow"), &execs);
+        let program = found
+            .map_err(|error| error.to_string())?
+            .remove(module)
+            .expect("it was asked for");
+        let args = program
+            .args
+            .iter()
+            .map(|arg| arg.to_string_lossy().into_owned());
+        Ok([program.path.display().to_string()]
+            .into_iter()
+            .chain(args)
+            .collect())
+    }
+
+    #[test]
+    fn own_images_are_this_binary_wherever_they_are_kept() {
+        for image in [
+            "light",
+            "light:0.1.0-amd64",
+            "localhost:5000/light:1",
+            "r.example/a/light@sha256:00",
+        ] {
+            let program = find("lamp", image, &[]).expect("an own image");
+            assert_eq!(program, ["/bin/cow", "module", "light"], "{image}");
+        }
+    }
+
+    #[test]
+    fn exec_comes_before_everything() {
+        let program = find("light", "light:1", &["light=python3 -m lamp"]).expect("given");
+        assert_eq!(program, ["/bin/sh", "-c", "python3 -m lamp"]);
+    }
+
+    #[test]
+    fn a_foreign_image_needs_exec() {
+        let error = find("sensor", "acme/sensor:1", &[]).expect_err("not ours");
+        assert_eq!(
+            error,
+            "module sensor has the image acme/sensor:1, which cow does not hold (it holds hc-sr04, light, battery): \
+             say what to run instead with --exec 'sensor=COMMAND'"
+        );
+    }
+
+    #[test]
+    fn exec_for_nobody_is_a_mistake() {
+        let error = find("light", "light:1", &["ligth=true"]).expect_err("misspelt");
+        assert_eq!(
+            error,
+            "--exec is for module ligth, which is not in the manifest (it has light)"
+        );
+    }
+
+    #[test]
+    fn exec_has_both_sides() {
+        for text in ["", "a", "=b", "a=", "a= "] {
+            assert!(text.parse::<Exec>().is_err(), "{text}");
+        }
+    }
+}

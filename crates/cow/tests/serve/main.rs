@@ -1,0 +1,337 @@
+//! `cow sim` and `cow up` as processes: ready, used, stopped, killed, and in each other's way.
+
+mod running;
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+
+use crate::running::{Running, cow, exists, gone, request, text, until};
+
+#[test]
+fn the_simulator_says_where_everything_is_and_cleans_up() {
+    let mut sim = Running::start(&["sim", "--json", "--port-base", "0"]);
+    let ready = sim.ready();
+
+    assert_eq!(ready["ready"], true);
+    assert_eq!(text(&ready, "hubHostName"), "localhost");
+    assert_eq!(ready["devices"], serde_json::json!([]));
+    for address in ["mqtt", "https"] {
+        let address: std::net::SocketAddr = text(&ready, address).parse().expect("an address");
+        assert!(address.ip().is_loopback());
+        std::net::TcpStream::connect(address).expect("somebody listens");
+    }
+    let ca_file = text(&ready, "caFile");
+    let certificate = std::fs::read_to_string(ca_file).expect("the CA file is there");
+    assert!(certificate.starts_with("-----BEGIN CERTIFICATE-----"));
+
+    let control = text(&ready, "control");
+    let (code, string, _) = cow(&["device", "add", "pump7", "--control", control]);
+    assert_eq!(code, Some(0));
+    assert!(string.starts_with("HostName=localhost;DeviceId=pump7;SharedAccessKey="));
+    let again = cow(&["device", "add", "pump7", "--control", control]);
+    assert_eq!(again.0, Some(1));
+    assert_eq!(
+        again.2,
+        "error: pump7 is already registered (error 409001)\n"
+    );
+    let (_, list, _) = cow(&["device", "list", "--control", control]);
+    assert_eq!(list, "○ pump7  device\n");
+    let (code, twin, _) = cow(&["twin", "patch", "pump7", r#"{"a":1}"#, "--control", control]);
+    assert_eq!(code, Some(0));
+    assert!(twin.contains("\"a\": 1"), "{twin}");
+    let offline = cow(&["method", "pump7", "restart", "--control", control]);
+    assert!(offline.2.ends_with("(error 404103)\n"), "{}", offline.2);
+
+    sim.signal("TERM");
+    assert!(sim.ended().success());
+    assert!(!exists(ca_file), "what was not to be kept is gone");
+}
+
+#[test]
+fn kept_state_is_there_again() {
+    let state = tempfile::tempdir().expect("a directory");
+    let state = state.path().join("state");
+    let args = [
+        "sim",
+        "--json",
+        "--port-base",
+        "0",
+        "--state",
+        state.to_str().expect("UTF-8"),
+    ];
+
+    let mut first = Running::start(&args);
+    let ready = first.ready();
+    let ca = std::fs::read(text(&ready, "caFile")).expect("the CA file is there");
+    let (_, string, _) = cow(&[
+        "device",
+        "add",
+        "pump7",
+        "--control",
+        text(&ready, "control"),
+    ]);
+
+    let taken = cow(&args);
+    assert_eq!(taken.0, Some(1));
+    assert!(taken.2.contains("another"), "{}", taken.2);
+
+    first.signal("INT");
+    assert!(first.ended().success());
+
+    let mut second = Running::start(&args);
+    let ready = second.ready();
+    assert_eq!(ready["devices"][0]["connectionString"], string.trim());
+    assert_eq!(
+        std::fs::read(text(&ready, "caFile")).expect("still there"),
+        ca
+    );
+}
+
+#[test]
+fn a_port_in_the_way_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let port = taken.local_addr().expect("bound").port();
+    let (code, _, complaint) = cow(&["sim", "--port-base", &port.to_string()]);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        complaint,
+        format!(
+            "error: port {port} is taken by another program: stop that, or move every port with --port-base 20000\n"
+        )
+    );
+}
+
+#[test]
+fn a_second_cow_is_told_of_the_first() {
+    // Where another program has one of the ports, the next base is tried.
+    for base in (20_100..60_000).step_by(1_010) {
+        let arg = base.to_string();
+        let args = ["sim", "--json", "--port-base", &arg];
+        let mut first = Running::start(&args);
+        if first.try_ready().is_none() {
+            continue;
+        }
+        let (code, _, complaint) = cow(&args);
+        assert_eq!(code, Some(1));
+        let page = base + 2;
+        assert!(
+            complaint.starts_with(&format!(
+                "error: cow runs already, at http://127.0.0.1:{page}: "
+            )),
+            "{complaint}"
+        );
+        return;
+    }
+    panic!("no three ports in a row are free");
+}
+
+#[test]
+fn a_foreign_address_is_refused() {
+    // From a block set aside for documentation, so no machine has it.
+    let (code, _, complaint) = cow(&["sim", "--address", "192.0.2.1"]);
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        complaint,
+        "error: 192.0.2.1 is no address of this machine: give one that is with --address\n"
+    );
+}
+
+#[test]
+fn files_that_are_not_there_are_named() {
+    let (code, _, complaint) = cow(&["up", "--scenario", "/nowhere/x.scenario"]);
+    assert_eq!(code, Some(1));
+    assert!(
+        complaint.starts_with("error: cannot read the scenario /nowhere/x.scenario: "),
+        "{complaint}"
+    );
+    let (code, _, complaint) = cow(&["up", "--manifest", "/nowhere/x.json"]);
+    assert_eq!(code, Some(1));
+    assert!(complaint.contains("/nowhere/x.json"), "{complaint}");
+}
+
+/// A street of one bay, and the ready object.
+fn up(args: &[&str]) -> (Running, Value) {
+    let mut up =
+        Running::start(&[&["up", "--headless", "--json", "--port-base", "0"], args].concat());
+    let ready = up.ready();
+    (up, ready)
+}
+
+/// Process ids of the modules, by name.
+fn processes(control: &str) -> Vec<(String, u64)> {
+    let (status, processes) = request(control, "GET", "/control/processes", "");
+    assert_eq!(status, 200);
+    let processes = processes.as_array().expect("a list").iter();
+    processes
+        .filter_map(|process| Some((text(process, "module").to_owned(), process["pid"].as_u64()?)))
+        .collect()
+}
+
+#[test]
+fn a_street_is_ready_when_every_module_was_heard() {
+    let (mut up, ready) = up(&["--bays", "2"]);
+    let control = text(&ready, "control");
+    assert_eq!(ready["page"], Value::Null);
+
+    let ids: Vec<_> = ready["devices"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|device| text(device, "deviceId"))
+        .collect();
+    assert_eq!(ids, ["bay-01", "bay-02"]);
+    let (_, list, _) = cow(&["device", "list", "--control", control]);
+    assert_eq!(list.matches("  ● ").count(), 6, "{list}");
+    let monitor = [
+        "monitor",
+        "--from",
+        "earliest",
+        "--json",
+        "--count",
+        "6",
+        "--timeout",
+        "20",
+        "--control",
+        control,
+    ];
+    let (code, events, _) = cow(&monitor);
+    assert_eq!(code, Some(0));
+    for module in ["hc-sr04", "light", "battery"] {
+        let first = format!("\"deviceId\":\"bay-02\",\"moduleId\":\"{module}\"");
+        assert!(events.contains(&first), "{module} in {events}");
+    }
+    let socket = text(&ready["devices"][0]["modules"][0], "workloadUri").to_owned();
+    let socket = socket.strip_prefix("unix://").expect("a Unix socket");
+    assert!(exists(socket));
+
+    let pids = processes(control);
+    assert_eq!(pids.len(), 6);
+    up.signal("TERM");
+    assert!(up.ended().success());
+    for (_, pid) in pids {
+        gone(pid);
+    }
+    assert!(!exists(socket));
+}
+
+#[test]
+fn a_car_turns_the_lamp_red_over_the_control_api() {
+    let (_up, ready) = up(&[]);
+    let control = text(&ready, "control");
+    let (status, _) = request(
+        control,
+        "POST",
+        "/control/boards/bay-01",
+        r#"{"command":"carArrives","overSeconds":0}"#,
+    );
+    assert_eq!(status, 204);
+    until(|| {
+        let (_, board) = request(control, "GET", "/control/boards/bay-01", "");
+        (board["lamp"]["colour"] == "red").then_some(())
+    });
+    let (status, refusal) = request(
+        control,
+        "POST",
+        "/control/boards/bay-01",
+        r#"{"command":"fly"}"#,
+    );
+    assert_eq!(
+        (status, refusal["error"]["code"].as_u64()),
+        (422, Some(422))
+    );
+    let (status, _) = request(control, "GET", "/control/boards/bay-09", "");
+    assert_eq!(status, 404);
+}
+
+#[test]
+fn a_crashed_module_is_back_in_its_place() {
+    let (_up, ready) = up(&[]);
+    let control = text(&ready, "control");
+    let pid = |control| {
+        processes(control)
+            .into_iter()
+            .find(|(module, _)| module == "bay-01/light")
+            .map(|(_, pid)| pid)
+    };
+    let first = pid(control).expect("it runs");
+    let (status, _) = request(control, "POST", "/control/processes/bay-01/light/kill", "");
+    assert_eq!(status, 202);
+    until(|| pid(control).filter(|&pid| pid != first));
+    let booked = cow(&[
+        "method",
+        "bay-01/light",
+        "book",
+        r#"{"bookingId":"b-1","until":"2100-01-01T00:00:00Z"}"#,
+        "--connect-timeout",
+        "20",
+        "--json",
+        "--control",
+        control,
+    ]);
+    assert_eq!(booked.0, Some(0), "{}", booked.2);
+    assert!(booked.1.starts_with("{\"status\":200,"), "{}", booked.1);
+    assert_eq!(
+        request(control, "POST", "/control/processes/bay-01/wheel/kill", "").0,
+        404
+    );
+    assert_eq!(
+        request(control, "POST", "/control/processes/bay-01/light/paint", "").0,
+        404
+    );
+}
+
+#[test]
+fn no_module_survives_a_killed_street() {
+    let (up, ready) = up(&[]);
+    let pids = processes(text(&ready, "control"));
+    assert_eq!(pids.len(), 3);
+    up.signal("KILL");
+    for (_, pid) in pids {
+        gone(pid);
+    }
+}
+
+#[test]
+fn somebody_elses_module_runs_with_exec() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let manifest = directory.path().join("deployment.json");
+    let document = serde_json::json!({"modulesContent": {
+        "$edgeAgent": {"properties.desired": {
+            "schemaVersion": "1.1",
+            "runtime": {"type": "docker", "settings": {}},
+            "systemModules": {
+                "edgeAgent": {"type": "docker", "settings": {"image": "agent:1", "createOptions": "{}"}},
+                "edgeHub": {"type": "docker", "status": "running", "restartPolicy": "always",
+                            "settings": {"image": "hub:1", "createOptions": "{}"}},
+            },
+            "modules": {"mine": {"type": "docker", "status": "running", "restartPolicy": "always",
+                                 "env": {"GREETING": {"value": "hello"}},
+                                 "settings": {"image": "acme/mine:1", "createOptions": "{}"}}},
+        }},
+        "$edgeHub": {"properties.desired": {
+            "schemaVersion": "1.1",
+            "routes": {"up": "FROM /messages/* INTO $upstream"},
+            "storeAndForwardConfiguration": {"timeToLiveSecs": 7200},
+        }},
+    }});
+    std::fs::write(&manifest, document.to_string()).expect("writable");
+    let manifest = manifest.to_str().expect("UTF-8");
+
+    let (code, _, complaint) = cow(&["up", "--manifest", manifest, "--port-base", "0"]);
+    assert_eq!(code, Some(2));
+    assert!(
+        complaint.contains("say what to run instead with --exec 'mine=COMMAND'"),
+        "{complaint}"
+    );
+
+    // As itself it prints what it was given; then it becomes one of ours, which connects.
+    let exec = format!(
+        "mine=echo $GREETING $IOTEDGE_DEVICEID/$IOTEDGE_MODULEID; exec {} module battery",
+        env!("CARGO_BIN_EXE_cow")
+    );
+    let (_up, ready) = up(&["--manifest", manifest, "--exec", &exec]);
+    assert_eq!(text(&ready["devices"][0]["modules"][0], "moduleId"), "mine");
+    let (_, list, _) = cow(&["device", "list", "--control", text(&ready, "control")]);
+    assert!(list.contains("  ● mine"), "{list}");
+}
