@@ -1,0 +1,25 @@
+//! `cow bench`: figures a person can repeat, always beside a peer in the same run.
+//!
+//! Figures are printed, never asserted: machines differ and are shared.
+
+mod hub;
+mod lamp;
+mod load;
+mod servers;
+
+use anyhow::Result;
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Messages per second, latency and memory of the simulated hub over TLS, beside mosquitto
+    Hub(hub::Args),
+    /// From the sensor's sample to the lamp: what the way through module, edge hub and module takes
+    Lamp(lamp::Args),
+}
+
+pub(crate) async fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Hub(args) => hub::run(args).await,
+        Command::Lamp(args) => lamp::run(args).await,
+    }
+}
