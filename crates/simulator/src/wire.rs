@@ -15,6 +15,11 @@ const MAX_PACKET: u32 = (256 << 10) + (8 << 10);
 /// The widest remaining length plus its type byte.
 const MAX_FIXED_HEADER: usize = 5;
 
+/// The first byte of CONNECT.
+pub(crate) const CONNECT: u8 = 0x10;
+/// The protocol level of MQTT 3.1.1, the only one a hub speaks.
+const LEVEL: u8 = 4;
+
 /// What a client sent, as far as a hub knows it.
 #[derive(Debug)]
 pub(crate) enum Packet {
@@ -76,6 +81,8 @@ pub(crate) enum WireError {
     Malformed(String),
     #[error("a packet of type {0} is not for a server")]
     Unexpected(&'static str),
+    #[error("a client of MQTT protocol level {0}; a hub speaks 3.1.1, which is level {LEVEL}")]
+    Level(u8),
     #[error("CONNECT carries a password but no user name")]
     PasswordWithoutUserName,
 }
@@ -158,6 +165,9 @@ impl TryFrom<ConnectPacket> for Connect {
     type Error = WireError;
 
     fn try_from(packet: ConnectPacket) -> Result<Self, WireError> {
+        if packet.protocol.0 != LEVEL {
+            return Err(WireError::Level(packet.protocol.0));
+        }
         if packet.password.is_some() && packet.username.is_none() {
             return Err(WireError::PasswordWithoutUserName);
         }
