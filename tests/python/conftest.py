@@ -3,19 +3,31 @@ import os
 import pytest
 
 from sdk import CLIENTS, Client
-from simulator import Simulator
+from simulator import REPOSITORY, Simulator
 
 # SDKs would ask a proxy for the way to a loopback address.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
+
+
+def stop(simulator):
+    code = simulator.stop()
+    assert code == 0, simulator.logged()
+    assert " ERROR " not in simulator.logged(), simulator.logged()
 
 
 @pytest.fixture(scope="session")
 def simulator():
     simulator = Simulator()
     yield simulator
-    code = simulator.stop()
-    assert code == 0, simulator.logged()
-    assert " ERROR " not in simulator.logged(), simulator.logged()
+    stop(simulator)
+
+
+@pytest.fixture(scope="session")
+def edge_simulator():
+    """A simulator with the Edge runtime's side of a deployment: workload sockets for modules that run elsewhere."""
+    simulator = Simulator("--manifest", REPOSITORY / "tests/edge.deployment.json")
+    yield simulator
+    stop(simulator)
 
 
 @pytest.fixture
@@ -51,5 +63,24 @@ def open_client(simulator, flavour, transport):
         return client
 
     yield open_client
+    for client in clients:
+        client.shut_down()
+
+
+@pytest.fixture
+def open_module(flavour, transport, monkeypatch):
+    """Makes SDK clients of modules behind the edge hub, each from the environment that it is given."""
+    clients = []
+
+    def open_module(environment, **settings):
+        settings = {"websockets": transport == "websocket", "connection_retry_interval": 1} | settings
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            client = Client(CLIENTS["module", flavour].create_from_edge_environment(**settings))
+        clients.append(client)
+        return client
+
+    yield open_module
     for client in clients:
         client.shut_down()

@@ -11,8 +11,9 @@ import threading
 
 from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, MethodResponse
 from azure.iot.device import aio
+from azure.iot.device.exceptions import ConnectionDroppedError, ConnectionFailedError, NoConnectionError
 
-from simulator import BOUND
+from simulator import BOUND, until
 
 CLIENTS = {
     ("device", "sync"): IoTHubDeviceClient,
@@ -155,6 +156,27 @@ class Client:
 
     def until_connected(self, connected=True):
         self.states.until(lambda state: state == connected)
+
+    def listen(self):
+        """Connects, and subscribes to all there is. Only an SDK that was asked for the twin asks for it after a cut."""
+        self.connect().take_messages().take_patches().answer_methods(lambda _, payload: (200, payload))
+        self.until_connected()
+        self.twin()
+        return self
+
+    def finish(self, sending, message, *output):
+        """Sees a message through. The SDK raises when caught between connections; an application sends again then."""
+
+        def is_sent(sending):
+            try:
+                sending.result(BOUND)
+                return True
+            except (ConnectionDroppedError, ConnectionFailedError, NoConnectionError):
+                return False
+
+        call = "send_message_to_output" if output else "send_message"
+        if not is_sent(sending):
+            until(f"{message} is sent", lambda: is_sent(self.begin(call, message, *output)))
 
     def shut_down(self):
         self.call("shutdown")

@@ -172,8 +172,7 @@ class Device:
             "routes": routes,
             "storeAndForwardConfiguration": {"timeToLiveSecs": 7200},
         }
-        modules = {module: {"properties.desired": {}} for module in self.modules}
-        self.deploy(modules | {"$edgeHub": {"properties.desired": desired}})
+        self.deploy({"$edgeHub": {"properties.desired": desired}})
 
     def enable(self, enabled):
         self.simulator.ask("PATCH", f"/control/devices/{self.id}", {"enabled": enabled})

@@ -9,12 +9,7 @@ import types
 import urllib.parse
 
 import pytest
-from azure.iot.device.exceptions import (
-    ConnectionDroppedError,
-    ConnectionFailedError,
-    CredentialError,
-    NoConnectionError,
-)
+from azure.iot.device.exceptions import CredentialError
 from azure.iot.device.iothub import abstract_clients
 
 from sdk import CLIENTS, Client
@@ -40,29 +35,9 @@ def everywhere(device, client):
     assert device.invoke("mark", mark) == {"status": 200, "payload": mark}
 
 
-def finish(client, sending, body):
-    """The SDK raises when it is caught between connections; an application sends again then."""
-
-    def is_sent(sending):
-        try:
-            sending.result(BOUND)
-            return True
-        except (ConnectionDroppedError, ConnectionFailedError, NoConnectionError):
-            return False
-
-    if not is_sent(sending):
-        until(f"{body} is sent", lambda: is_sent(client.begin("send_message", body)))
-
-
-def listening(client):
-    client.connect().take_messages().take_patches().answer_methods(lambda _, payload: (200, payload))
-    client.until_connected()
-    return client
-
-
 def test_a_token_is_renewed_and_nothing_subscribed_is_lost(device, open_client):
     # The SDK renews 120 s before the end.
-    client = listening(open_client(device.connection_string, sastoken_ttl=121))
+    client = open_client(device.connection_string, sastoken_ttl=121).listen()
     client.until_connected(False)
     client.until_connected()
     everywhere(device, client)
@@ -70,7 +45,7 @@ def test_a_token_is_renewed_and_nothing_subscribed_is_lost(device, open_client):
 
 
 def test_an_expired_token_ends_the_connection_and_the_next_one_hears_everything(device, open_client):
-    client = listening(open_client(device.connection_string))
+    client = open_client(device.connection_string).listen()
     device.pull(expireTokens=True)
     client.until_connected(False)
     client.until_connected()
@@ -78,7 +53,7 @@ def test_an_expired_token_ends_the_connection_and_the_next_one_hears_everything(
 
 
 def test_a_cut_link_loses_neither_message_nor_patch(device, open_client):
-    client = listening(open_client(device.connection_string))
+    client = open_client(device.connection_string).listen()
     everywhere(device, client)
     device.pull(link="cut")
     client.until_connected(False)
@@ -90,7 +65,7 @@ def test_a_cut_link_loses_neither_message_nor_patch(device, open_client):
     device.pull(link="up")
     client.until_connected()
     for body in sending:
-        finish(client, sending[body], body)
+        client.finish(sending[body], body)
     arrived = [message.data.decode() for message in client.messages.take(3)]
     assert arrived == [f"to the device {number}" for number in range(3)]
     # The SDK sees that it missed versions, and hands the application the whole section.
@@ -101,19 +76,19 @@ def test_a_cut_link_loses_neither_message_nor_patch(device, open_client):
 
 
 def test_messages_sent_while_connections_end_all_arrive_in_order(device, open_client):
-    client = listening(open_client(device.connection_string))
+    client = open_client(device.connection_string).listen()
 
     for number in range(40):
         sending = client.begin("send_message", f"{number}")
         if number % 10 == 5:
             device.pull(expireTokens=True)
-        finish(client, sending, f"{number}")
+        client.finish(sending, f"{number}")
     arrived = device.events_until("all", lambda events: len(set(bodies(events))) == 40)
     assert firsts(bodies(arrived)) == list(range(40))
 
 
 def test_a_dropped_acknowledgement_makes_the_sdk_send_again(device, open_client):
-    client = listening(open_client(device.connection_string))
+    client = open_client(device.connection_string).listen()
     device.pull(dropNextAck=True)
     sent = client.begin("send_message", "once more")
     device.events(1)
@@ -124,7 +99,7 @@ def test_a_dropped_acknowledgement_makes_the_sdk_send_again(device, open_client)
 
 
 def test_acknowledgements_can_be_delayed(device, open_client):
-    client = listening(open_client(device.connection_string))
+    client = open_client(device.connection_string).listen()
     device.pull(delayAcksMs=300)
     begun = time.monotonic()
     client.send("slowly")
@@ -136,15 +111,15 @@ def test_acknowledgements_can_be_delayed(device, open_client):
 
 def test_a_second_connection_ends_the_first(device, open_client):
     # Two that reconnect would fight for ever, here as at the real hub.
-    first = listening(open_client(device.connection_string, connection_retry=False, auto_connect=False))
-    second = listening(open_client(device.connection_string, connection_retry=False))
+    first = open_client(device.connection_string, connection_retry=False, auto_connect=False).listen()
+    second = open_client(device.connection_string, connection_retry=False).listen()
     first.until_connected(False)
     everywhere(device, second)
     assert second.sdk.connected and not first.sdk.connected
 
 
 def test_a_removed_device_is_ended_and_not_let_in_again(device, open_client):
-    client = listening(open_client(device.connection_string, connection_retry=False))
+    client = open_client(device.connection_string, connection_retry=False).listen()
     device.remove()
     client.until_connected(False)
     with pytest.raises(CredentialError):
@@ -152,7 +127,7 @@ def test_a_removed_device_is_ended_and_not_let_in_again(device, open_client):
 
 
 def test_a_disabled_device_is_ended_and_let_in_when_enabled(device, open_client):
-    client = listening(open_client(device.connection_string, connection_retry=False))
+    client = open_client(device.connection_string, connection_retry=False).listen()
     device.enable(False)
     client.until_connected(False)
     with pytest.raises(CredentialError):
@@ -168,7 +143,7 @@ def test_a_refused_token_is_a_credential_error_and_passes(device, open_client):
     with pytest.raises(CredentialError):
         client.connect()
     device.pull(refuseTokens=False)
-    listening(client)
+    client.listen()
     everywhere(device, client)
 
 
@@ -251,7 +226,7 @@ def test_a_token_an_application_made_is_replaced_by_another(simulator, device, f
     client = Client(sdk)
     wanted = []
     sdk.on_new_sastoken_required = client._handler(lambda: wanted.append(True))
-    listening(client)
+    client.listen()
     until("the SDK asks for a token", lambda: wanted)
     client.call("update_sastoken", token(audience, key))
     client.until_connected(False)
@@ -266,7 +241,7 @@ def test_a_killed_simulator_keeps_what_it_acknowledged_and_who_listens(tmp_path,
     sdk = CLIENTS["device", flavour].create_from_connection_string(
         device.connection_string, server_verification_cert=simulator.ca, connection_retry_interval=1
     )
-    client = listening(Client(sdk))
+    client = Client(sdk).listen()
     client.report({"before": True})
     for number in range(20):
         client.send(f"{number}")
