@@ -52,6 +52,10 @@ pub(crate) enum Change {
         patch: Value,
         at: Timestamp,
     },
+    ModelAnnounced {
+        target: Identity,
+        model_id: String,
+    },
     Subscribed {
         target: Identity,
         subscriptions: Vec<Subscription>,
@@ -135,6 +139,11 @@ impl Registry {
             Change::Reported { target, patch, at } => {
                 if let Some(client) = self.client_mut(&target) {
                     client.twin.report(&patch, at)?;
+                }
+            }
+            Change::ModelAnnounced { target, model_id } => {
+                if let Some(client) = self.client_mut(&target) {
+                    client.model_id = model_id;
                 }
             }
             Change::Subscribed {

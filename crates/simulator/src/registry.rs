@@ -50,6 +50,9 @@ pub(crate) struct Client {
     pub(crate) primary: StoredKey,
     pub(crate) secondary: StoredKey,
     pub(crate) twin: Twin,
+    /// The Plug and Play model it announced when it last connected; empty for none.
+    #[serde(default)]
+    pub(crate) model_id: String,
     /// Kept over connections and restarts: the Python SDK never subscribes twice.
     pub(crate) subscriptions: Vec<Subscription>,
 }

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use hub_proto::identity::Identity;
 use hub_proto::message::{Properties, SystemProperty};
-use manifest::route::{MessageSource, Route, RoutedMessage, Sink};
+use manifest::route::{MessageSource, Route, RoutedMessage, Sink, read_body};
 use serde_json::{Map, Value};
 
 use crate::edge::{Destination, Endpoint};
@@ -189,12 +189,17 @@ impl RoutedMessage for Candidate<'_> {
     }
 
     fn body(&self) -> Option<&Value> {
-        let parse = || {
-            serde_json::from_slice(self.body)
-                .ok()
-                .filter(|_| self.properties.has_queryable_body())
+        let text = |property| self.properties.get(property);
+        let read = || {
+            let (kind, encoding) = (SystemProperty::ContentType, SystemProperty::ContentEncoding);
+            read_body(text(kind), text(encoding), self.body)
         };
-        self.parsed.get_or_init(parse).as_ref()
+        self.parsed.get_or_init(read).as_ref()
+    }
+
+    fn is_null_property(&self, name: &str) -> bool {
+        let mut application = self.properties.application.iter();
+        application.any(|(known, value)| value.is_none() && known.eq_ignore_ascii_case(name))
     }
 
     fn source(&self) -> MessageSource<'_> {

@@ -320,6 +320,7 @@ fn new_client() -> Client {
         primary: StoredKey::generate(),
         secondary: StoredKey::generate(),
         twin: Twin::new(now),
+        model_id: String::new(),
         subscriptions: Vec::new(),
     }
 }

@@ -305,7 +305,7 @@ impl Core {
                 0
             },
             authentication_type: "sas",
-            model_id: "",
+            model_id: &client.model_id,
             edge: device.edge.is_some(),
         }))
     }
