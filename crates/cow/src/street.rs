@@ -107,6 +107,8 @@ impl Running {
         let simulator = start_simulator(&plan, &place).await?;
         let mut readiness = Readiness::watch(&simulator);
 
+        // A scenario's seed is the fate of its boards' noise too; no two boards have the same.
+        let seed = plan.scenario.as_ref().and_then(Scenario::seed).unwrap_or(0);
         let mut tasks = JoinSet::new();
         let mut bays = Vec::new();
         let mut specs = Vec::new();
@@ -117,7 +119,7 @@ impl Running {
                 continue;
             };
             let socket = place.private().join(format!("{device_id}.sock"));
-            let board = SimulatedBoard::new(number as u64);
+            let board = SimulatedBoard::new(seed.wrapping_add(number as u64));
             tasks.spawn(board.listen(&socket)?.run());
             let mut modules = Vec::new();
             for deployed in deployed {

@@ -89,7 +89,10 @@ fn show_list(devices: &[Value], json: JsonArgs) -> anyhow::Result<()> {
             connected(device),
             paint(kind, FAINT)
         ))?;
-        for module in items(device, "modules") {
+        // The Edge runtime's own, `$edgeAgent` and `$edgeHub`, are part of being an Edge device.
+        let modules =
+            items(device, "modules").filter(|module| !text(module, "moduleId").starts_with('$'));
+        for module in modules {
             output::line(&format!(
                 "  {} {}",
                 connected(module),

@@ -153,7 +153,7 @@ async fn device_add() {
 async fn device_list_and_remove() {
     let devices = json!([
         {"deviceId": "bay-01", "edge": true, "connected": true,
-         "modules": [{"moduleId": "light", "connected": false}]},
+         "modules": [{"moduleId": "$edgeHub", "connected": false}, {"moduleId": "light", "connected": false}]},
         {"deviceId": "leaf", "edge": false, "connected": false, "modules": []},
     ]);
     let control = FakeControl::start([

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::running::{Running, cow, exists, gone, request, text, until};
+use crate::running::{Running, cow, exists, gone, request, request_with, text, until};
 
 #[test]
 fn the_simulator_says_where_everything_is_and_cleans_up() {
@@ -242,6 +242,17 @@ fn a_car_turns_the_lamp_red_over_the_control_api() {
     );
     let (status, _) = request(control, "GET", "/control/boards/bay-09", "");
     assert_eq!(status, 404);
+}
+
+#[test]
+fn the_page_is_for_browsers_of_this_machine() {
+    let mut up = Running::start(&["up", "--json", "--port-base", "0"]);
+    let ready = up.ready();
+    let page = text(&ready, "page");
+    assert_eq!(page, text(&ready, "control"));
+    assert_eq!(request(page, "GET", "/", "").0, 200);
+    let elsewhere = "Origin: http://elsewhere.example\r\n";
+    assert_eq!(request_with(page, "GET", "/", elsewhere, "").0, 403);
 }
 
 #[test]

@@ -111,10 +111,21 @@ pub(crate) fn gone(pid: u64) {
 
 /// One request to the control API: status and JSON body, null where there is none.
 pub(crate) fn request(control: &str, method: &str, path: &str, body: &str) -> (u16, Value) {
+    request_with(control, method, path, "", body)
+}
+
+/// The same with more headers, each with its line end.
+pub(crate) fn request_with(
+    control: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> (u16, Value) {
     let host = control.strip_prefix("http://").expect("plain HTTP");
     let mut stream = TcpStream::connect(host).expect("it listens");
     let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\
+        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}\
          Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
