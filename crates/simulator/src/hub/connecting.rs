@@ -30,6 +30,15 @@ pub(crate) struct Attached {
     connection: u64,
 }
 
+/// Who a client says it is, before anything is checked.
+struct Claim {
+    identity: Identity,
+    /// The hub's name as the client knows it.
+    hub: String,
+    /// The Plug and Play model it announces; empty for none.
+    model_id: String,
+}
+
 /// Why a CONNECT was refused.
 #[derive(Debug)]
 pub(crate) struct Refusal {
@@ -67,12 +76,13 @@ impl Hub {
             });
             refusal
         };
-        let (identity, hub_name) = self.identify(connect).map_err(refused)?;
+        let claim = self.identify(connect).map_err(refused)?;
         let mut core = self.lock();
         let expires = core
-            .admit(&identity, &hub_name, connect, &self.names.accepted)
+            .admit(&claim, connect, &self.names.accepted)
             .map_err(refused)?;
-        let attached = core.attach(identity, face, connect.clean_session, expires);
+        core.note_model(&claim);
+        let attached = core.attach(claim.identity, face, connect.clean_session, expires);
         core.resume(&attached.identity);
         // A client may only hear that it is connected when what this changed is kept.
         if let Err(error) = self.commit(&mut core) {
@@ -92,7 +102,7 @@ impl Hub {
         Ok(attached)
     }
 
-    fn identify(&self, connect: &Connect) -> Result<(Identity, String), Refusal> {
+    fn identify(&self, connect: &Connect) -> Result<Claim, Refusal> {
         let Some(user_name) = &connect.user_name else {
             return Err(Refusal::not_authorized("CONNECT without a user name"));
         };
@@ -118,7 +128,11 @@ impl Hub {
                 reason,
             });
         }
-        Ok((identity, hub.hub.to_owned()))
+        Ok(Claim {
+            identity,
+            hub: hub.hub.to_owned(),
+            model_id: hub.model_id.unwrap_or_default().into_owned(),
+        })
     }
 
     /// A connection ended: frees its place, unless a newer connection has taken it.
@@ -169,11 +183,11 @@ impl Core {
     /// Checks everything about a client that says who it is; returns when its token ends.
     fn admit(
         &self,
-        identity: &Identity,
-        hub_name: &str,
+        claim: &Claim,
         connect: &Connect,
         accepted: &[String],
     ) -> Result<Timestamp, Refusal> {
+        let (identity, hub_name) = (&claim.identity, claim.hub.as_str());
         if self.levers.is_cut(identity) {
             return Err(Refusal {
                 code: None,
@@ -248,6 +262,16 @@ impl Core {
         {
             Some(policy) => token.verify(audience, [&policy.key()], now, CLOCK_SKEW),
             None => token.verify(audience, keys, now, CLOCK_SKEW),
+        }
+    }
+
+    fn note_model(&mut self, claim: &Claim) {
+        let known = self
+            .client(&claim.identity)
+            .map(|client| client.model_id.as_str());
+        if known != Some(claim.model_id.as_str()) {
+            let (target, model_id) = (claim.identity.clone(), claim.model_id.clone());
+            self.record(Change::ModelAnnounced { target, model_id });
         }
     }
 
