@@ -109,9 +109,13 @@ def test_connect_may_come_with_the_last_flight_of_the_handshake(simulator, me):
     assert received == expected
 
 
-def test_a_connection_may_come_in_pieces(wire, me):
-    for byte in me.connect() + publish(me.events, b"x", 7):
-        wire.send(bytes([byte]))
+def test_a_connection_may_come_in_pieces(simulator, wire, me):
+    with Wire(simulator) as neighbour:
+        neighbour.log_in(Identity(simulator.add_device()))
+        for byte in me.connect() + publish(me.events, b"x", 7):
+            wire.send(bytes([byte]))
+            # By the time the neighbour has an answer, the byte was read on its own.
+            assert neighbour.is_alive()
     wire.expect(CONNACK, bytes([0, 0]))
     wire.expect(PUBACK, struct.pack("!H", 7))
 

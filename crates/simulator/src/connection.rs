@@ -304,15 +304,13 @@ impl Session<'_> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     async fn read_connect(&mut self) -> Result<Connect, String> {
+        // Told by its first byte, a client of another protocol need not be waited for. The reader may take that byte
+        // before the packet is whole, so it is looked at once.
+        self.read().await?;
+        if self.inbox.first() != Some(&wire::CONNECT) {
+            return Err("the first packet is not CONNECT".to_owned());
+        }
         loop {
-            // Told by its first byte, a client of another protocol need not be waited for.
-            if self
-                .inbox
-                .first()
-                .is_some_and(|byte| *byte != wire::CONNECT)
-            {
-                return Err("the first packet is not CONNECT".to_owned());
-            }
             match self.reader.next(&mut self.inbox) {
                 Ok(Some(Packet::Connect(connect))) => return Ok(*connect),
                 Ok(Some(_)) => return Err("the first packet is not CONNECT".to_owned()),
