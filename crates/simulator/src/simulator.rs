@@ -25,7 +25,7 @@ use crate::hub::{
     Caller, Credentials, Hub, IdentityFault, InvokeError, Names, SendError, TwinFault,
 };
 use crate::journal::JournalError;
-use crate::levers::{Lever, Target};
+use crate::levers::{Lever, LinkState, Target};
 use crate::listening::{self, Bound, Ports};
 use crate::pki::{Authority, PkiError, server_config};
 use crate::trace::Observation;
@@ -165,6 +165,10 @@ impl Simulator {
         );
         let hub = Arc::new(Hub::open(options.state.as_deref(), names)?);
         hub.ensure_policies().map_err(StartError::Journal)?;
+        // Levers are at rest when a simulator starts, whatever the one before it was made to suffer.
+        let up = Lever::Upstream(LinkState::Up);
+        hub.pull(&Target::Everybody, up)
+            .map_err(StartError::Journal)?;
         let simulator = Arc::new(Self {
             hub,
             authority,
