@@ -1,6 +1,11 @@
 use std::io;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Signals this close together are one wish: `timeout`, for one, sends its signal to the program and to its group.
+const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// SIGINT and SIGTERM, from the moment this is made.
 #[derive(Debug)]
@@ -17,11 +22,18 @@ impl Stop {
         })
     }
 
-    /// Resolves when somebody asks, and again when they insist.
+    /// Resolves when somebody asks.
     pub(crate) async fn asked(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+
+    /// Resolves when somebody who has asked loses patience and asks again.
+    pub(crate) async fn insisted(&mut self) {
+        tokio::time::sleep(ONE_WISH).await;
+        while self.asked().now_or_never().is_some() {}
+        self.asked().await;
     }
 }

@@ -82,7 +82,7 @@ impl ServeArgs {
 
         tokio::select! {
             () = running.shutdown() => {}
-            () = stop.asked() => output::note("stopped without waiting for the modules"),
+            () = stop.insisted() => output::note("stopped without waiting for the modules"),
         }
         logs.abort();
         Ok(())
