@@ -1,4 +1,4 @@
-"""Modules with the official SDK: identities of a plain device, and the edge hub's inputs, outputs, methods and twins."""
+"""Modules with the official SDK: of a plain device, and behind the edge hub with inputs, outputs, methods and twins."""
 
 import pytest
 from azure.iot.device import Message
