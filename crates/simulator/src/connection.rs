@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ const WRITE_WITHIN: Duration = Duration::from_secs(30);
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// The hub's cap on 1.5 times the keep-alive interval.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1767);
+const GONE: &str = "the client closed the connection without DISCONNECT";
 const SMALL_READ: usize = 512;
 const LARGE_READ: usize = 64 << 10;
 /// While this many acknowledgements are held back by a lever, nothing more is read.
@@ -331,9 +333,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             polled
         })
         .await
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| lost(&error))?;
         if count == 0 {
-            return Err("the client closed the connection without DISCONNECT".to_owned());
+            return Err(GONE.to_owned());
         }
         if count >= self.read {
             self.read = (self.read * 4).min(LARGE_READ);
@@ -355,7 +357,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         self.out = BytesMut::new();
         match written {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
+            Ok(Err(error)) => Err(lost(&error)),
             Err(_) => Err("the client takes no data".to_owned()),
         }
     }
@@ -374,5 +376,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         };
         // Whether it was heard matters to nobody any more.
         let _ = timeout(CLOSE_WITHIN, goodbye).await;
+    }
+}
+
+/// Says how a connection was lost. An end without TLS's goodbye is the most common way, and no error of anybody's.
+fn lost(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => GONE.to_owned(),
+        _ => error.to_string(),
     }
 }

@@ -42,6 +42,23 @@ pub enum Lever {
     DropNextAck,
 }
 
+impl std::fmt::Display for Lever {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Link(LinkState::Up) => f.write_str("the link works again"),
+            Self::Link(LinkState::Cut) => f.write_str("the link is cut"),
+            Self::Upstream(LinkState::Up) => f.write_str("the way to the hub is open"),
+            Self::Upstream(LinkState::Cut) => f.write_str("the way to the hub is cut"),
+            Self::RefuseTokens(true) => f.write_str("tokens are refused"),
+            Self::RefuseTokens(false) => f.write_str("tokens are checked as usual"),
+            Self::ExpireTokens => f.write_str("tokens expire now"),
+            Self::DelayAcks(delay) if delay.is_zero() => f.write_str("acknowledgements go at once"),
+            Self::DelayAcks(delay) => write!(f, "acknowledgements wait {} ms", delay.as_millis()),
+            Self::DropNextAck => f.write_str("the next acknowledgement is dropped"),
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Levers {
     cut: BTreeSet<Target>,

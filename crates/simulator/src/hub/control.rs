@@ -141,7 +141,10 @@ impl Hub {
             _ => {}
         }
         core.observe(None, || What::Lever {
-            text: format!("{target}: {lever:?}"),
+            text: match target {
+                Target::Everybody => format!("for everybody, {lever}"),
+                Target::One(identity) => format!("for {identity}, {lever}"),
+            },
         });
         self.commit(&mut core)
     }

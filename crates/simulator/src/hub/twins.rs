@@ -4,7 +4,7 @@ use bytes::Bytes;
 use hub_proto::error::{ErrorCode, Failure};
 use hub_proto::identity::Identity;
 use hub_proto::topic;
-use hub_proto::twin::{Envelope, Object, TwinError, diff};
+use hub_proto::twin::{Envelope, Object, Section, TwinError, diff};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use thiserror::Error;
@@ -62,7 +62,7 @@ impl Batch<'_> {
             .map_err(|error| format!("The reported patch is not JSON: {error}"))?;
         let target = &self.attached.identity;
         let told = patch.clone();
-        let version = match (self.attached.face, target.module_id()) {
+        let section = match (self.attached.face, target.module_id()) {
             (Face::Edge, Some(module)) if self.core.is_offline(target) => {
                 let patch = patch
                     .as_object()
@@ -78,29 +78,30 @@ impl Batch<'_> {
                 self.core
                     .try_record(change)
                     .map_err(|error| error.to_string())?;
-                None
+                let offline = self.core.registry.edge(target.device_id());
+                let reported = &offline.and_then(|edge| edge.offline.as_ref());
+                reported.and_then(|offline| offline.reported.get(target.module_id()?))
             }
-            (face, _) => {
+            _ => {
                 self.core
                     .report(target, patch, self.now)
                     .map_err(|error| error.to_string())?;
-                let version = self
-                    .core
+                self.core
                     .client(target)
-                    .map(|client| client.twin.reported().version());
-                // An edge hub's 204 carries no version.
-                version.filter(|_| face == Face::Hub)
+                    .map(|client| client.twin.reported())
             }
         };
+        let version = section.map_or(0, Section::version);
         if self.attached.face == Face::Edge {
             self.core.route_twin_change(target, &told, self.now);
         }
         self.core.observe(Some(target), || What::Twin {
             section: "reported",
-            version: version.unwrap_or_default(),
+            version,
             patch: told,
         });
-        Ok(version)
+        // An edge hub's 204 carries no version.
+        Ok((self.attached.face == Face::Hub).then_some(version))
     }
 
     fn answer_twin(&mut self, status: u16, rid: &str, version: Option<u64>, payload: Bytes) {
