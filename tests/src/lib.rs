@@ -73,7 +73,12 @@ impl Cow {
         let ready: Value = serde_json::from_str(&line).expect("it says where everything is");
         let control = ready["control"].as_str().expect("a control URL").to_owned();
         let http = Client::builder(TokioExecutor::new()).build_http();
-        Self { process, ready, control, http }
+        Self {
+            process,
+            ready,
+            control,
+            http,
+        }
     }
 
     /// Ends the process as a crash would, and waits until it is gone.
@@ -91,7 +96,12 @@ impl Cow {
     pub async fn ask(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let response = self.request(method, path, body).await;
         let status = response.status().as_u16();
-        let body = response.into_body().collect().await.expect("the answer is whole").to_bytes();
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .expect("the answer is whole")
+            .to_bytes();
         (status, serde_json::from_slice(&body).unwrap_or_default())
     }
 
@@ -101,7 +111,10 @@ impl Cow {
     /// When it is refused.
     pub async fn must(&self, method: &str, path: &str, body: &Value) -> Value {
         let (status, answer) = self.ask(method, path, body).await;
-        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        assert!(
+            (200..300).contains(&status),
+            "{method} {path}: {status} {answer}"
+        );
         answer
     }
 
@@ -110,10 +123,25 @@ impl Cow {
     /// # Panics
     /// When nothing answers.
     pub async fn events(&self) -> Vec<Value> {
-        let response = self.request("GET", "/control/events?from=earliest&follow=false", &Value::Null).await;
-        let body = response.into_body().collect().await.expect("the answer is whole").to_bytes();
-        let lines = body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_slice(line).expect("a line is an event")).collect()
+        let response = self
+            .request(
+                "GET",
+                "/control/events?from=earliest&follow=false",
+                &Value::Null,
+            )
+            .await;
+        let body = response
+            .into_body()
+            .collect()
+            .await
+            .expect("the answer is whole")
+            .to_bytes();
+        let lines = body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_slice(line).expect("a line is an event"))
+            .collect()
     }
 
     /// The live story from here on.
@@ -121,8 +149,14 @@ impl Cow {
     /// # Panics
     /// When nothing answers.
     pub async fn trace(&self) -> Trace {
-        let body = self.request("GET", "/control/trace", &Value::Null).await.into_body();
-        Trace { body, held: BytesMut::new() }
+        let body = self
+            .request("GET", "/control/trace", &Value::Null)
+            .await
+            .into_body();
+        Trace {
+            body,
+            held: BytesMut::new(),
+        }
     }
 
     /// Waits until the control API shows what is wanted.
@@ -142,14 +176,21 @@ impl Cow {
     }
 
     async fn request(&self, method: &str, path: &str, body: &Value) -> Response<Incoming> {
-        let body = if body.is_null() { Bytes::new() } else { body.to_string().into() };
+        let body = if body.is_null() {
+            Bytes::new()
+        } else {
+            body.to_string().into()
+        };
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.control))
             .header(CONTENT_TYPE, "application/json")
             .body(Full::new(body))
             .expect("a valid request");
-        self.http.request(request).await.expect("the control API answers")
+        self.http
+            .request(request)
+            .await
+            .expect("the control API answers")
     }
 }
 
@@ -169,7 +210,10 @@ impl Trace {
         loop {
             while let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
                 let line = self.held.split_to(end + 1);
-                assert!(!line.starts_with(b"event: missed"), "the trace was read too slowly");
+                assert!(
+                    !line.starts_with(b"event: missed"),
+                    "the trace was read too slowly"
+                );
                 if let Some(data) = line.strip_prefix(b"data: ") {
                     return Some(serde_json::from_slice(data).expect("an observation is JSON"));
                 }
