@@ -6,6 +6,7 @@ mod hub;
 mod lamp;
 mod load;
 mod servers;
+mod street;
 
 use anyhow::Result;
 
@@ -15,11 +16,14 @@ pub(crate) enum Command {
     Hub(hub::Args),
     /// From the sensor's sample to the lamp: what the way through module, edge hub and module takes
     Lamp(lamp::Args),
+    /// How soon a street is ready, and how much memory its processes hold
+    Street(street::Args),
 }
 
 pub(crate) async fn run(command: Command) -> Result<()> {
     match command {
         Command::Hub(args) => hub::run(args).await,
         Command::Lamp(args) => lamp::run(args).await,
+        Command::Street(args) => street::run(args).await,
     }
 }

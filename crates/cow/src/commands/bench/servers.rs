@@ -136,7 +136,7 @@ impl Server {
 
     /// Resident memory of the process in KiB.
     pub(super) fn resident_kib(&self) -> Result<u64> {
-        resident_kib(self.process.id().context("the server has ended")?)
+        Ok(memory(self.process.id().context("the server has ended")?)?.0)
     }
 
     /// Ends the server and waits for it.
@@ -156,17 +156,16 @@ impl Server {
     }
 }
 
-/// Resident memory of a process in KiB, as the kernel counts it.
-pub(super) fn resident_kib(process: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("no VmRSS in the status")?;
-    line.trim()
-        .trim_end_matches(" kB")
-        .parse()
-        .context("VmRSS is no number")
+/// Memory of a process in KiB as the kernel counts it: resident, and its proportional share of that.
+pub(super) fn memory(process: u32) -> Result<(u64, u64)> {
+    let path = format!("/proc/{process}/smaps_rollup");
+    let rollup = std::fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+    let field = |name: &str| {
+        let line = rollup.lines().find_map(|line| line.strip_prefix(name));
+        let number = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+        number.with_context(|| format!("{path} has no {name}"))
+    };
+    Ok((field("Rss:")?, field("Pss:")?))
 }
 
 async fn hub_login(control: &Control, host: &str, id: String) -> Result<Login> {
