@@ -54,7 +54,13 @@ pub(crate) async fn run(args: Args) -> Result<()> {
         );
     }
     line(&format!(
-        "From start to every module's first message at the hub, {} starts: median {median:.2} s, longest {longest:.2} s",
+        "From start to {}, {} starts: median {median:.2} s, longest {longest:.2} s",
+        // Whether a program that is not cow's own ever says something, cow cannot know.
+        if args.binaries.is_none() {
+            "every module's first message at the hub"
+        } else {
+            "every module's process"
+        },
         times.len()
     ))?;
     line(&paint("process            resident   its share", STRONG))?;
