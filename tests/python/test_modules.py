@@ -240,14 +240,14 @@ def test_a_killed_edge_hub_keeps_what_it_acknowledged(tmp_path, flavour, monkeyp
     edge.pull_upstream("cut")
     for number in range(20):
         sensor.send_to("distance", f"{number}")
+    assert edge.so_far() == []
     simulator.kill()
     sensor.until_connected(False)
     simulator.start()
     sensor.until_connected()
+    # Levers are at rest in a new process, so what was kept goes up at once.
     for number in range(20, 25):
         sensor.send_to("distance", f"{number}")
-    assert bodies(edge.so_far()) == []
-    edge.pull_upstream("up")
     assert bodies(edge.events(25)) == list(range(25))
     sensor.shut_down()
     assert simulator.stop() == 0

@@ -133,8 +133,7 @@ def test_a_disabled_device_is_ended_and_let_in_when_enabled(device, open_client)
     with pytest.raises(CredentialError):
         client.connect()
     device.enable(True)
-    client.connect()
-    everywhere(device, client)
+    everywhere(device, open_client(device.connection_string).listen())
 
 
 def test_a_refused_token_is_a_credential_error_and_passes(device, open_client):
@@ -143,8 +142,7 @@ def test_a_refused_token_is_a_credential_error_and_passes(device, open_client):
     with pytest.raises(CredentialError):
         client.connect()
     device.pull(refuseTokens=False)
-    client.listen()
-    everywhere(device, client)
+    everywhere(device, open_client(device.connection_string).listen())
 
 
 def test_a_wrong_key_is_refused(simulator, device, open_client):

@@ -1,12 +1,11 @@
 //! Who may connect, and what a connection changes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use hub_proto::identity::Identity;
 use hub_proto::sas::{CLOCK_SKEW, SasError, SymmetricKey, Token};
 use hub_proto::user_name::UserName;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::{Core, Face, Hub, Live};
@@ -307,17 +306,17 @@ impl Core {
         }
         self.edge_client_changed(&identity, face);
         // A token is good to its last second; one that is let in within the skew is good to the skew's end.
-        let left = match expires.duration_since(Timestamp::now()).as_secs() {
-            left if left > 0 => left,
-            overdue => overdue + CLOCK_SKEW,
-        };
+        let mut left = expires.duration_since(Timestamp::now());
+        if !left.is_positive() {
+            left += SignedDuration::from_secs(CLOCK_SKEW);
+        }
         Attached {
             telemetry_prefix: hub_proto::topic::telemetry(&identity, ""),
             identity,
             face,
             mailbox,
             session_present,
-            expires: Instant::now().checked_add(Duration::from_secs(left.max(0).unsigned_abs())),
+            expires: Instant::now().checked_add(left.try_into().unwrap_or_default()),
             connection: self.connections,
         }
     }
