@@ -75,7 +75,7 @@ impl Default for Settings {
             occupied_at: Distance::from_mm(1000),
             free_at: Distance::from_mm(1100),
             hold_off: Duration::from_secs(3),
-            unknown_after: 10,
+            unknown_after: 30,
             max_spread: Distance::from_mm(300),
             range: Range {
                 nearest: Distance::from_mm(20),
