@@ -7,17 +7,24 @@
 //! A frame is `length u32 | crc32 u32 | kind u8 | payload`, little endian; length and checksum cover kind and payload.
 //! A torn frame at the end of the newest segment is what a kill leaves behind: it was never acknowledged and is cut off.
 //!
-//! **Not here:** what a record means (`state.rs`), and protection against power loss: pages are handed to the
-//! operating system, which is what a killed process needs; a desk simulator does not wait for the disk.
+//! Files hold keys and can be read by their owner only.
+//!
+//! **Not here:** what a record means (`change.rs`, `events.rs`), and protection against power loss: pages are handed to
+//! the operating system, which is what a killed process needs; a desk simulator does not wait for the disk.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 const HEADER: usize = 8;
+/// A segment is full when so much has followed its snapshot, whose own length says nothing: a large registry would
+/// else begin a new segment with every record.
 const SEGMENT_BYTES: u64 = 64 << 20;
+/// After a segment could not be begun, so much is written before the next attempt.
+const RETRY_BYTES: u64 = 4 << 20;
 const KEPT_SEGMENTS: usize = 4;
 /// Longest believable frame: a snapshot of a large registry. Anything above it is damage, not data.
 const MAX_FRAME: usize = 512 << 20;
@@ -79,6 +86,10 @@ struct Sink {
     file: File,
     segment: u64,
     length: u64,
+    /// The length at which the next segment is due.
+    full_at: u64,
+    /// A failed write left bytes behind that are not a whole frame, and they could not be cut off yet.
+    torn: bool,
     /// Held for the life of the process: the lock that keeps a second simulator out.
     _lock: File,
 }
@@ -110,7 +121,7 @@ impl Journal {
             });
         }
         let segments = segments(directory).map_err(io_error(directory))?;
-        let mut length = 0;
+        let (mut length, mut snapshot) = (0, 0);
         for (index, segment) in segments.iter().enumerate() {
             let path = segment_path(directory, *segment);
             let bytes = fs::read(&path).map_err(io_error(&path))?;
@@ -119,23 +130,43 @@ impl Journal {
             if good < bytes.len() && !newest {
                 return Err(JournalError::Damaged { path, offset: good });
             }
+            if good < bytes.len() {
+                let bytes = bytes.len() - good;
+                tracing::warn!(path = %path.display(), bytes, "cut off what a kill left unfinished at the journal's end");
+            }
             length = good as u64;
+            snapshot = match frame_at(&bytes, 0) {
+                Some((Kind::Snapshot, _, end)) => end as u64,
+                _ => 0,
+            };
         }
         let segment = segments.last().copied().unwrap_or(1);
         let path = segment_path(directory, segment);
-        let file = open_segment(&path).map_err(io_error(&path))?;
+        let file = append_to(&path).map_err(io_error(&path))?;
         file.set_len(length).map_err(io_error(&path))?;
         let sink = Sink {
             directory: directory.to_owned(),
             file,
             segment,
             length,
+            full_at: snapshot + SEGMENT_BYTES,
+            torn: false,
             _lock: lock,
         };
         Ok(Self {
             sink: Some(sink),
             pending: Vec::new(),
         })
+    }
+
+    /// From here on the disk is full, for the tests of those who write.
+    #[cfg(test)]
+    pub(crate) fn fill_disk(&mut self) {
+        let sink = self.sink.as_mut().expect("a journal with a directory");
+        sink.file = OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("every Linux has it");
     }
 
     /// Whether anything is kept.
@@ -158,11 +189,7 @@ impl Journal {
         let Some(sink) = self.sink.as_mut().filter(|_| !self.pending.is_empty()) else {
             return Ok(());
         };
-        if let Err(error) = sink.file.write_all(&self.pending) {
-            sink.file.set_len(sink.length)?;
-            return Err(error);
-        }
-        sink.length += self.pending.len() as u64;
+        sink.write(&self.pending)?;
         self.pending.clear();
         // One long burst must not leave its memory behind in an idle process.
         self.pending.shrink_to(256 << 10);
@@ -173,30 +200,64 @@ impl Journal {
     pub(crate) fn is_segment_full(&self) -> bool {
         self.sink
             .as_ref()
-            .is_some_and(|sink| sink.length >= SEGMENT_BYTES)
+            .is_some_and(|sink| sink.length >= sink.full_at)
     }
 
     /// Begins a new segment with `snapshot`, and drops the segments that retention no longer covers.
+    ///
+    /// On failure the present segment goes on, and is full again a good while later.
     pub(crate) fn roll(&mut self, snapshot: &[u8]) -> io::Result<()> {
         self.commit()?;
         let Some(sink) = self.sink.as_mut() else {
             return Ok(());
         };
+        sink.roll(snapshot)
+            .inspect_err(|_| sink.full_at = sink.length + RETRY_BYTES)
+    }
+}
+
+impl Sink {
+    fn write(&mut self, frames: &[u8]) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.length)?;
+            self.torn = false;
+        }
+        if let Err(error) = self.file.write_all(frames) {
+            self.torn = self.file.set_len(self.length).is_err();
+            return Err(error);
+        }
+        self.length += frames.len() as u64;
+        Ok(())
+    }
+
+    fn roll(&mut self, snapshot: &[u8]) -> io::Result<()> {
         let mut frame = Vec::with_capacity(snapshot.len() + HEADER + 1);
         push_frame(&mut frame, Kind::Snapshot, snapshot);
-        // Written under another name first: a segment that exists under its own name has its whole snapshot.
-        let path = segment_path(&sink.directory, sink.segment + 1);
+        // Written under another name first: a segment that exists under its own name has its whole snapshot. From the
+        // moment it has that name its snapshot counts, so nothing may fail before it is the one that is written to.
+        let path = segment_path(&self.directory, self.segment + 1);
         let unfinished = path.with_extension("new");
-        fs::write(&unfinished, &frame)?;
-        File::open(&unfinished)?.sync_all()?;
+        remove_if_there(&unfinished)?;
+        let mut file = append_to(&unfinished)?;
+        file.write_all(&frame)?;
+        file.sync_all()?;
         fs::rename(&unfinished, &path)?;
-        File::open(&sink.directory)?.sync_all()?;
-        sink.file = open_segment(&path)?;
-        sink.segment += 1;
-        sink.length = frame.len() as u64;
-        let all = segments(&sink.directory)?;
-        for old in all.iter().rev().skip(KEPT_SEGMENTS) {
-            fs::remove_file(segment_path(&sink.directory, *old))?;
+        self.file = file;
+        self.segment += 1;
+        self.length = frame.len() as u64;
+        self.full_at = self.length + SEGMENT_BYTES;
+        self.torn = false;
+        // An old segment that stays costs space and no more.
+        if let Err(error) = self.drop_old() {
+            tracing::warn!(%error, "an old segment of the journal cannot be removed");
+        }
+        Ok(())
+    }
+
+    fn drop_old(&self) -> io::Result<()> {
+        File::open(&self.directory)?.sync_all()?;
+        for old in segments(&self.directory)?.iter().rev().skip(KEPT_SEGMENTS) {
+            fs::remove_file(segment_path(&self.directory, *old))?;
         }
         Ok(())
     }
@@ -243,8 +304,16 @@ fn frame_at(bytes: &[u8], at: usize) -> Option<(Kind, &[u8], usize)> {
     Some((kind, &body[1..], at + HEADER + length))
 }
 
-fn open_segment(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+fn append_to(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o600).open(path)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn segment_path(directory: &Path, segment: u64) -> PathBuf {
@@ -268,75 +337,4 @@ fn segments(directory: &Path) -> io::Result<Vec<u64>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn replayed(directory: &Path) -> Vec<(Kind, Vec<u8>)> {
-        let mut frames = Vec::new();
-        Journal::open(directory, |kind, payload| {
-            frames.push((kind, payload.to_vec()));
-        })
-        .expect("it opens");
-        frames
-    }
-
-    #[test]
-    fn a_kill_at_any_byte_keeps_a_prefix_of_whole_frames() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut journal = Journal::open(dir.path(), |_, _| {}).expect("it opens");
-        for number in 0..5u8 {
-            journal.stage(Kind::Change, &vec![number; 10 * usize::from(number)]);
-            journal.commit().expect("it writes");
-        }
-        drop(journal);
-        let path = segment_path(dir.path(), 1);
-        let whole = fs::read(&path).expect("the segment is there");
-        let mut most = 0;
-        for cut in 0..=whole.len() {
-            fs::write(&path, &whole[..cut]).expect("it is cut");
-            let frames = replayed(dir.path());
-            for (number, (kind, payload)) in frames.iter().enumerate() {
-                assert_eq!((*kind, payload.len()), (Kind::Change, 10 * number));
-            }
-            assert!(frames.len() >= most, "a longer file never holds less");
-            most = frames.len();
-        }
-        assert_eq!(most, 5);
-    }
-
-    #[test]
-    fn a_new_segment_starts_with_the_snapshot_and_old_ones_go() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut journal = Journal::open(dir.path(), |_, _| {}).expect("it opens");
-        for number in 0..6u8 {
-            journal.stage(Kind::Event, &[number]);
-            journal.roll(&[b's', number]).expect("it rolls");
-        }
-        drop(journal);
-        assert_eq!(segments(dir.path()).expect("listed"), [4, 5, 6, 7]);
-        assert_eq!(
-            replayed(dir.path()).last(),
-            Some(&(Kind::Snapshot, vec![b's', 5]))
-        );
-    }
-
-    #[test]
-    fn damage_in_the_middle_is_told_and_a_second_simulator_is_kept_out() {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let mut journal = Journal::open(dir.path(), |_, _| {}).expect("it opens");
-        journal.stage(Kind::Event, b"one");
-        journal.roll(b"s").expect("it rolls");
-        let second = Journal::open(dir.path(), |_, _| {}).expect_err("the directory is locked");
-        assert!(matches!(second, JournalError::Busy { .. }));
-        drop(journal);
-        let path = segment_path(dir.path(), 1);
-        let mut bytes = fs::read(&path).expect("the segment is there");
-        bytes[HEADER + 1] ^= 1;
-        fs::write(&path, bytes).expect("it is damaged");
-        let error = Journal::open(dir.path(), |_, _| {}).expect_err("damage is noticed");
-        assert!(
-            matches!(error, JournalError::Damaged { offset: 0, .. }),
-            "{error}"
-        );
-    }
-}
+mod tests;
