@@ -107,10 +107,10 @@ impl EventLog {
     }
 
     fn room_for(&mut self, size: usize) -> &mut Chunk {
-        let full = self
-            .chunks
-            .back()
-            .is_none_or(|chunk| chunk.bytes.len() + size + 4 > CHUNK_BYTES);
+        // A chunk's events are numbered without a gap.
+        let full = self.chunks.back().is_none_or(|chunk| {
+            chunk.bytes.len() + size + 4 > CHUNK_BYTES || chunk.first + chunk.count != self.next
+        });
         if full {
             // The oldest chunk's memory serves again once the log is as long as it may get.
             let reused = if self.bytes + CHUNK_BYTES > self.keep_bytes {
@@ -315,5 +315,16 @@ mod tests {
             log.read_from(kept[3]).next().map(|(number, _)| number),
             Some(kept[3])
         );
+    }
+
+    /// As after a damaged segment was moved away.
+    #[test]
+    fn a_gap_in_the_numbers_moves_no_event() {
+        let mut log = EventLog::new(1 << 20);
+        log.append(&event(b"before"));
+        log.resume_at(10);
+        log.append(&event(b"after"));
+        let read: Vec<_> = log.read_from(1).collect();
+        assert_eq!(read, [(1, event(b"before")), (10, event(b"after"))]);
     }
 }
