@@ -1,35 +1,30 @@
 //! One client's connection: bytes in, decisions by the hub, bytes out.
 //!
-//! Everything readable is decoded at once, handed to the hub under one lock, written to the journal with one call,
+//! What is readable is decoded, up to a round of it, handed to the hub under one lock, written to the journal with one call,
 //! and answered with one write. A client that does not read its answers is not read from either.
 
+mod link;
+
 use std::collections::VecDeque;
-use std::future::poll_fn;
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
-use tokio_util::io::poll_read_buf;
 
+use self::link::Link;
 use crate::hub::{Attached, Face, Hub, Refusal};
-use crate::mailbox::{Delivery, EndReason, Settles};
-use crate::wire::{self, Connect, Packet, QoS, Reader, ReturnCode};
+use crate::mailbox::{self, Delivery, EndReason, Settles};
+use crate::wire::{self, Packet, QoS, ReturnCode};
 
 /// A client that has connected must say who it is within a minute (edgeHub's figure).
 const CONNECT_WITHIN: Duration = Duration::from_secs(60);
-/// A peer that takes nothing for this long is gone.
-const WRITE_WITHIN: Duration = Duration::from_secs(30);
-/// A peer that was told goodbye has this long to say so too.
-const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// The hub's cap on 1.5 times the keep-alive interval.
 const LONGEST_SILENCE: Duration = Duration::from_secs(1767);
-const GONE: &str = "the client closed the connection without DISCONNECT";
-const SMALL_READ: usize = 512;
-const LARGE_READ: usize = 64 << 10;
+/// Packets handled in one round. Each may be answered by a delivery, and what others send at the same time must find room
+/// in the mailbox too.
+const ROUND: usize = mailbox::CAPACITY / 2;
 /// While this many acknowledgements are held back by a lever, nothing more is read.
 const HELD_ACKS: usize = 512;
 
@@ -39,13 +34,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     face: Option<Face>,
 ) {
-    let mut link = Link {
-        stream,
-        reader: Reader::new(),
-        inbox: BytesMut::new(),
-        out: BytesMut::new(),
-        read: SMALL_READ,
-    };
+    let mut link = Link::new(stream);
     let connect = match timeout(CONNECT_WITHIN, link.read_connect()).await {
         Ok(Ok(connect)) => connect,
         Ok(Err(reason)) => return hub.note_stranger(&reason),
@@ -100,15 +89,6 @@ pub(crate) enum End {
     Violation(String),
 }
 
-struct Link<S> {
-    stream: S,
-    reader: Reader,
-    inbox: BytesMut,
-    out: BytesMut,
-    /// How much room the next read gets: grows with bursts, shrinks with silence.
-    read: usize,
-}
-
 struct Session<'a> {
     hub: &'a Hub,
     attached: &'a Attached,
@@ -129,13 +109,19 @@ impl Session<'_> {
         tokio::pin!(timer);
         loop {
             // What came with CONNECT in one packet is already in the buffer; so answer before waiting.
-            if let Err(end) = self.answer(link) {
-                // Answers to what came before the violation are still due.
-                let _ = link.flush().await;
-                return end;
-            }
+            let has_more = match self.answer(link) {
+                Ok(has_more) => has_more,
+                Err(end) => {
+                    // Answers to what came before the violation are still due.
+                    let _ = link.flush().await;
+                    return end;
+                }
+            };
             if let Err(error) = link.flush().await {
                 return End::Lost(error);
+            }
+            if has_more {
+                continue;
             }
             let deadline = self.deadline();
             if timer.deadline() != deadline {
@@ -157,20 +143,19 @@ impl Session<'_> {
         }
     }
 
-    /// Handles what was read and writes what is due into the output buffer.
-    fn answer<S>(&mut self, link: &mut Link<S>) -> Result<(), End> {
+    /// Handles what was read, at most a round of it, and writes what is due into the output buffer. Says whether whole
+    /// packets may be left.
+    fn answer<S>(&mut self, link: &mut Link<S>) -> Result<bool, End> {
         // A connection that was taken over or cut has no say any more, whatever it still sent.
         self.attached
             .mailbox
             .take(&mut self.deliveries)
             .map_err(End::Hub)?;
-        let violation = self.decode(link);
+        let decoded = self.decode(link);
         if !self.packets.is_empty() {
             self.handle(&mut link.out)?;
         }
-        if let Some(reason) = violation {
-            return Err(End::Violation(reason));
-        }
+        let has_more = decoded.map_err(End::Violation)?;
         self.release_held(&mut link.out);
         self.attached
             .mailbox
@@ -178,8 +163,8 @@ impl Session<'_> {
             .map_err(End::Hub)?;
         for delivery in self.deliveries.drain(..) {
             let packet_id = delivery.settles.map(|settles| {
-                let id = self.next_packet_id;
-                self.next_packet_id = id.checked_add(1).unwrap_or(1);
+                let id = free_packet_id(self.next_packet_id, &self.unacknowledged);
+                self.next_packet_id = after(id);
                 self.unacknowledged.push((id, settles));
                 id
             });
@@ -191,17 +176,19 @@ impl Session<'_> {
                 delivery.duplicate,
             );
         }
-        Ok(())
+        Ok(has_more)
     }
 
-    fn decode<S>(&mut self, link: &mut Link<S>) -> Option<String> {
-        loop {
+    /// Takes whole packets out of the receive buffer; says whether the round ended before the buffer did.
+    fn decode<S>(&mut self, link: &mut Link<S>) -> Result<bool, String> {
+        while self.packets.len() < ROUND {
             match link.reader.next(&mut link.inbox) {
                 Ok(Some(packet)) => self.packets.push(packet),
-                Ok(None) => return None,
-                Err(error) => return Some(error.to_string()),
+                Ok(None) => return Ok(false),
+                Err(error) => return Err(error.to_string()),
             }
         }
+        Ok(true)
     }
 
     fn handle(&mut self, out: &mut BytesMut) -> Result<(), End> {
@@ -304,85 +291,15 @@ impl Session<'_> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
-    async fn read_connect(&mut self) -> Result<Connect, String> {
-        // Told by its first byte, a client of another protocol need not be waited for. The reader may take that byte
-        // before the packet is whole, so it is looked at once.
-        self.read().await?;
-        if self.inbox.first() != Some(&wire::CONNECT) {
-            return Err("the first packet is not CONNECT".to_owned());
-        }
-        loop {
-            match self.reader.next(&mut self.inbox) {
-                Ok(Some(Packet::Connect(connect))) => return Ok(*connect),
-                Ok(Some(_)) => return Err("the first packet is not CONNECT".to_owned()),
-                Ok(None) => self.read().await?,
-                Err(error) => return Err(error.to_string()),
-            }
-        }
+/// The first packet id from `next` on that stands for nothing the client has yet to acknowledge.
+fn free_packet_id(mut next: u16, taken: &[(u16, Settles)]) -> u16 {
+    while taken.iter().any(|(id, _)| *id == next) {
+        next = after(next);
     }
-
-    /// Reads once. While nothing comes, an empty buffer is given back: idle connections are the many.
-    async fn read(&mut self) -> Result<(), String> {
-        let count = poll_fn(|context| {
-            self.inbox.reserve(self.read);
-            let polled = poll_read_buf(Pin::new(&mut self.stream), context, &mut self.inbox);
-            if polled.is_pending() && self.inbox.is_empty() {
-                self.inbox = BytesMut::new();
-            }
-            polled
-        })
-        .await
-        .map_err(|error| lost(&error))?;
-        if count == 0 {
-            return Err(GONE.to_owned());
-        }
-        if count >= self.read {
-            self.read = (self.read * 4).min(LARGE_READ);
-        } else if count < self.read / 8 {
-            self.read = (self.read / 2).max(SMALL_READ);
-        }
-        Ok(())
-    }
-
-    async fn flush(&mut self) -> Result<(), String> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
-        let written = timeout(WRITE_WITHIN, async {
-            self.stream.write_all(&self.out).await?;
-            self.stream.flush().await
-        })
-        .await;
-        self.out = BytesMut::new();
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(lost(&error)),
-            Err(_) => Err("the client takes no data".to_owned()),
-        }
-    }
-
-    /// Says goodbye, and takes in what is still under way until the peer has closed too. Closing over unread bytes
-    /// resets the connection, which takes back what was written last, and some clients' loops die of writing to it.
-    async fn close(mut self) {
-        let goodbye = async {
-            self.stream.shutdown().await?;
-            loop {
-                self.inbox.clear();
-                if self.stream.read_buf(&mut self.inbox).await? == 0 {
-                    return std::io::Result::Ok(());
-                }
-            }
-        };
-        // Whether it was heard matters to nobody any more.
-        let _ = timeout(CLOSE_WITHIN, goodbye).await;
-    }
+    next
 }
 
-/// Says how a connection was lost. An end without TLS's goodbye is the most common way, and no error of anybody's.
-fn lost(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => GONE.to_owned(),
-        _ => error.to_string(),
-    }
+/// Packet ids go round, past 0.
+fn after(id: u16) -> u16 {
+    id.checked_add(1).unwrap_or(1)
 }

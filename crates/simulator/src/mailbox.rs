@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::lock;
 
 /// Deliveries a client may be behind before its connection is ended.
-const CAPACITY: usize = 256;
+pub(crate) const CAPACITY: usize = 256;
 
 /// One PUBLISH to write.
 #[derive(Debug, Clone)]
