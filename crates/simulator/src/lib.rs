@@ -32,6 +32,7 @@ mod journal;
 mod levers;
 mod listening;
 mod mailbox;
+mod options;
 mod pki;
 mod registry;
 mod routing;
@@ -47,8 +48,9 @@ pub use hub::{Credentials, IdentityFault, InvokeError, SendError, TwinFault};
 pub use journal::JournalError;
 pub use levers::{Lever, LinkState, Target};
 pub use listening::Ports;
+pub use options::Options;
 pub use pki::PkiError;
-pub use simulator::{Info, Options, Simulator, StartError};
+pub use simulator::{Info, Simulator, StartError};
 pub use trace::{Observation, RouteTaken, What};
 
 /// A panic elsewhere is a bug that was reported there; the data behind a lock here is changed in whole steps.

@@ -22,6 +22,8 @@ use crate::hub::{Face, Hub};
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
 /// Pause after a failed accept: the usual cause, too many open files, does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// What clients get to take their leave when the simulator stops.
+const GOODBYE_WITHIN: Duration = Duration::from_millis(100);
 const BACKLOG: u32 = 4096;
 
 /// TCP ports; 0 lets the system choose.
@@ -128,12 +130,17 @@ async fn accept<F>(
         connections.spawn(async move {
             // Answers are small and waited for.
             let _ = stream.set_nodelay(true);
-            match timeout(HANDSHAKE_WITHIN, Box::pin(tls.accept(stream))).await {
+            let handshake = timeout(HANDSHAKE_WITHIN, Box::pin(tls.accept(stream)));
+            let accepted = tokio::select! {
+                () = stop.cancelled() => return,
+                accepted = handshake => accepted,
+            };
+            match accepted {
                 Ok(Ok(stream)) => {
                     let served = serve(stream);
                     tokio::select! {
                         () = served => {}
-                        () = async { stop.cancelled().await; tokio::time::sleep(ACCEPT_PAUSE).await } => {}
+                        () = over(stop) => {}
                     }
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
@@ -143,6 +150,12 @@ async fn accept<F>(
     }
     connections.close();
     connections.wait().await;
+}
+
+/// Resolves a moment after `stop`: whoever is served then has had the time to be told.
+pub(crate) async fn over(stop: CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(GOODBYE_WITHIN).await;
 }
 
 /// Which face the client asked for by name, where hub and gateway have different names.

@@ -1,8 +1,8 @@
-//! The simulator as a whole: what it takes to start one, what it offers, and how it stops.
+//! The simulator as a whole: how it starts, what it offers, and how it stops.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -21,60 +21,17 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::hub::{
-    Caller, Credentials, Hub, IdentityFault, InvokeError, Names, SendError, TwinFault,
-};
+use crate::hub::{Caller, Credentials, Hub, IdentityFault, InvokeError, SendError, TwinFault};
 use crate::journal::JournalError;
 use crate::levers::{Lever, LinkState, Target};
-use crate::listening::{self, Bound, Ports};
+use crate::listening::{self, Bound};
+use crate::options::Options;
 use crate::pki::{Authority, PkiError, server_config};
 use crate::trace::Observation;
 use crate::{control, lock, websocket, workload};
 
 /// How often the hub looks at what time asks of it.
 const TICK: Duration = Duration::from_millis(250);
-
-/// How to start a simulator.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where to listen; also the host name, unless it is 127.0.0.1, whose name is `localhost`.
-    pub address: IpAddr,
-    /// TCP ports.
-    pub ports: Ports,
-    /// Where registry, twins, queues and events are kept. Without it they live as long as the process.
-    pub state: Option<PathBuf>,
-    /// Where the certificate authority is kept.
-    pub pki: PathBuf,
-    /// Where the modules' sockets are made: a directory that is this process's own.
-    pub run: PathBuf,
-    /// What modules connect to, where it is to differ from the hub's name.
-    pub gateway: Option<String>,
-}
-
-impl Options {
-    /// A simulator with everything under `directory`: state, certificates and sockets.
-    #[must_use]
-    pub fn in_directory(directory: &Path) -> Self {
-        Self {
-            address: Ipv4Addr::LOCALHOST.into(),
-            ports: Ports::default(),
-            state: Some(directory.join("hub")),
-            pki: directory.join("pki"),
-            run: directory.join("run"),
-            gateway: None,
-        }
-    }
-
-    /// The same without state, on ports the system chooses: for tests side by side.
-    #[must_use]
-    pub fn on_free_ports(directory: &Path) -> Self {
-        Self {
-            ports: Ports { mqtt: 0, https: 0 },
-            state: None,
-            ..Self::in_directory(directory)
-        }
-    }
-}
 
 /// Why a simulator did not start.
 #[derive(Debug, Error)]
@@ -157,7 +114,7 @@ impl Simulator {
             source,
         })?;
         let authority = Arc::new(Authority::load_or_create(&options.pki)?);
-        let names = names(options.address, options.gateway.as_deref());
+        let names = options.names();
         let issued = authority.issue_server(&names.hub, &names.accepted)?;
         let (mqtt_tls, https_tls) = (
             server_config(&issued, &[])?,
@@ -450,36 +407,6 @@ async fn tick(hub: Arc<Hub>, stop: CancellationToken) {
     }
 }
 
-/// The names for one address: 127.0.0.1 is `localhost`, any other loopback address stands for itself.
-fn names(address: IpAddr, gateway: Option<&str>) -> Names {
-    let hub = if address == IpAddr::V4(Ipv4Addr::LOCALHOST) {
-        "localhost".to_owned()
-    } else {
-        address.to_string()
-    };
-    let gateway = gateway.unwrap_or(&hub).to_owned();
-    let mut accepted = vec![
-        hub.clone(),
-        address.to_string(),
-        gateway.clone(),
-        "localhost".to_owned(),
-    ];
-    if address.is_unspecified() {
-        accepted.extend(
-            std::fs::read_to_string("/etc/hostname")
-                .ok()
-                .map(|name| name.trim().to_owned()),
-        );
-    }
-    accepted.sort_unstable();
-    accepted.dedup();
-    Names {
-        hub,
-        gateway,
-        accepted,
-    }
-}
-
 fn make_private(directory: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -499,3 +426,6 @@ impl Hub {
             .unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -22,6 +22,7 @@ use tokio::net::UnixListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::hub::Hub;
+use crate::listening::over;
 use crate::pki::Authority;
 
 struct Workload {
@@ -55,10 +56,14 @@ pub(crate) fn serve(
     let path = path.to_owned();
     Ok(async move {
         let served = axum::serve(listener, router)
-            .with_graceful_shutdown(stop.cancelled_owned())
-            .await;
-        if let Err(error) = served {
-            tracing::warn!(%error, "a workload socket stopped serving");
+            .with_graceful_shutdown(stop.clone().cancelled_owned())
+            .into_future();
+        tokio::select! {
+            served = served => if let Err(error) = served {
+                tracing::warn!(%error, "a workload socket stopped serving");
+            },
+            // Half a request would be waited for without end.
+            () = over(stop) => {}
         }
         let _ = std::fs::remove_file(path);
     })
@@ -111,12 +116,12 @@ async fn answer(
             workload.only_for(&module)?;
             workload.server_certificate(&parse(&body)?)
         }
-        Endpoint::Modules => Ok(axum::Json(workload.hub.devices()).into_response()),
-        Endpoint::Encrypt { .. }
+        Endpoint::Modules
+        | Endpoint::Encrypt { .. }
         | Endpoint::Decrypt { .. }
         | Endpoint::IdentityCertificate { .. } => Err(Fault(
             StatusCode::NOT_FOUND,
-            "this simulator signs and certifies, it does not encrypt".to_owned(),
+            "this simulator's workload API signs and certifies servers, and no more".to_owned(),
         )),
     }
 }

@@ -1,0 +1,79 @@
+//! How to start a simulator: where it listens, what it is called, where it keeps things.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+
+use crate::hub::Names;
+use crate::listening::Ports;
+
+/// How to start a simulator.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where to listen; also the host name, unless it is 127.0.0.1, whose name is `localhost`.
+    pub address: IpAddr,
+    /// TCP ports.
+    pub ports: Ports,
+    /// Where registry, twins, queues and events are kept. Without it they live as long as the process.
+    pub state: Option<PathBuf>,
+    /// Where the certificate authority is kept.
+    pub pki: PathBuf,
+    /// Where the modules' sockets are made: a directory that is this process's own.
+    pub run: PathBuf,
+    /// What modules connect to, where it is to differ from the hub's name.
+    pub gateway: Option<String>,
+}
+
+impl Options {
+    /// A simulator with everything under `directory`: state, certificates and sockets.
+    #[must_use]
+    pub fn in_directory(directory: &Path) -> Self {
+        Self {
+            address: Ipv4Addr::LOCALHOST.into(),
+            ports: Ports::default(),
+            state: Some(directory.join("hub")),
+            pki: directory.join("pki"),
+            run: directory.join("run"),
+            gateway: None,
+        }
+    }
+
+    /// The same without state, on ports the system chooses: for tests side by side.
+    #[must_use]
+    pub fn on_free_ports(directory: &Path) -> Self {
+        Self {
+            ports: Ports { mqtt: 0, https: 0 },
+            state: None,
+            ..Self::in_directory(directory)
+        }
+    }
+
+    /// The names the hub answers to: 127.0.0.1 is `localhost`, any other address stands for itself.
+    pub(crate) fn names(&self) -> Names {
+        let hub = if self.address == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+            "localhost".to_owned()
+        } else {
+            self.address.to_string()
+        };
+        let gateway = self.gateway.clone().unwrap_or_else(|| hub.clone());
+        let mut accepted = vec![
+            hub.clone(),
+            self.address.to_string(),
+            gateway.clone(),
+            "localhost".to_owned(),
+        ];
+        if self.address.is_unspecified() {
+            accepted.extend(
+                std::fs::read_to_string("/etc/hostname")
+                    .ok()
+                    .map(|name| name.trim().to_owned()),
+            );
+        }
+        accepted.sort_unstable();
+        accepted.dedup();
+        Names {
+            hub,
+            gateway,
+            accepted,
+        }
+    }
+}
