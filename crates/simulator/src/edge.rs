@@ -41,9 +41,9 @@ pub(crate) struct Offline {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Accepted {
     pub(crate) sequence: u64,
-    /// The device that sent it: the edge device for its modules, or a leaf.
+    /// The edge device.
     pub(crate) device: String,
-    /// Empty for a leaf device.
+    /// The module that sent it; empty for the device itself.
     pub(crate) module: String,
     /// Percent-encoded property bag as received and checked.
     pub(crate) bag: String,

@@ -112,8 +112,8 @@ struct Live {
     since: Timestamp,
     /// The input message this module has not acknowledged yet: edge hubs send one at a time.
     in_flight: Option<InFlight>,
-    /// Cloud-to-device messages below this number went out on this connection.
-    messages_sent: u64,
+    /// When cloud-to-device messages went out on this connection that still wait, by their number in the queue.
+    locked: HashMap<u64, Instant>,
 }
 
 #[derive(Debug)]
@@ -264,7 +264,10 @@ impl Core {
         if self.journal.is_segment_full() {
             self.registry.next_event = self.events.next_sequence();
             let snapshot = serde_json::to_vec(&self.registry).map_err(io::Error::other)?;
-            self.journal.roll(&snapshot)?;
+            // What was staged is written; a segment that grows beyond its length loses nothing.
+            if let Err(error) = self.journal.roll(&snapshot) {
+                tracing::warn!(%error, "a new segment of the journal cannot be begun");
+            }
         }
         Ok(())
     }

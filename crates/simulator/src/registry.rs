@@ -27,8 +27,6 @@ pub(crate) struct Registry {
 pub(crate) struct Device {
     pub(crate) client: Client,
     pub(crate) enabled: bool,
-    /// The edge device this leaf speaks through.
-    pub(crate) parent: Option<String>,
     pub(crate) modules: BTreeMap<String, Module>,
     pub(crate) queue: CloudToDeviceQueue,
     /// Present when the device has the IoT Edge capability.

@@ -48,7 +48,7 @@ fn byte_stream(socket: WebSocket) -> impl tokio::io::AsyncRead + tokio::io::Asyn
         match message {
             Ok(Message::Binary(bytes)) => Some(Ok(bytes)),
             Ok(Message::Ping(_) | Message::Pong(_)) => None,
-            Ok(Message::Close(_)) => Some(Err(io::ErrorKind::ConnectionAborted.into())),
+            Ok(Message::Close(_)) => Some(Err(io::ErrorKind::UnexpectedEof.into())),
             Ok(Message::Text(_)) => Some(Err(io::Error::other(
                 "MQTT over WebSocket wants binary messages",
             ))),
@@ -115,7 +115,10 @@ impl Hub {
             .map_err(|reason| (StatusCode::UNAUTHORIZED, reason))?;
         let request: MethodRequest = serde_json::from_slice(body)
             .map_err(|error| bad(format!("the method request is not valid: {error}")))?;
-        match self.invoke(&target, &request, Caller::Edge).await {
+        match self
+            .invoke(&target, &request, Caller::Module(&caller))
+            .await
+        {
             Ok(response) => Ok(axum::Json(response).into_response()),
             Err(InvokeError::NotFound(_)) => {
                 Err((StatusCode::NOT_FOUND, format!("Client {target} not found")))

@@ -1,5 +1,6 @@
 //! Who may connect, and what a connection changes.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use hub_proto::identity::Identity;
@@ -8,7 +9,7 @@ use hub_proto::user_name::UserName;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::{Core, Face, Hub, Live};
+use super::{Core, Face, Hub, Live, keys};
 use crate::change::Change;
 use crate::connection::End;
 use crate::mailbox::{EndReason, Mailbox};
@@ -85,6 +86,7 @@ impl Hub {
         core.resume(&attached.identity);
         // A client may only hear that it is connected when what this changed is kept.
         if let Err(error) = self.commit(&mut core) {
+            core.live.remove(&attached.identity);
             let code = Some(ReturnCode::ServerUnavailable);
             return Err(refused(Refusal {
                 code,
@@ -257,6 +259,7 @@ impl Core {
         let token = Token::parse(token)?;
         match token
             .policy()
+            .filter(|name| keys::MAY_CONNECT.contains(name))
             .and_then(|name| self.registry.policies.get(name))
         {
             Some(policy) => token.verify(audience, [&policy.key()], now, CLOCK_SKEW),
@@ -287,7 +290,7 @@ impl Core {
                 subscriptions: Vec::new(),
             });
         }
-        let face = face.unwrap_or_else(|| self.natural_face(&identity));
+        let face = self.face(&identity, face);
         let session_present = self
             .client(&identity)
             .is_some_and(|client| !client.subscriptions.is_empty());
@@ -299,7 +302,7 @@ impl Core {
             mailbox: mailbox.clone(),
             since: Timestamp::now(),
             in_flight: None,
-            messages_sent: 0,
+            locked: HashMap::new(),
         };
         if let Some(older) = self.live.insert(identity.clone(), live) {
             older.mailbox.end(EndReason::TakenOver);
@@ -321,15 +324,15 @@ impl Core {
         }
     }
 
-    /// Where nothing else tells: modules of an edge device and leaves behind one speak to the edge.
-    fn natural_face(&self, identity: &Identity) -> Face {
-        let Some(device) = self.registry.devices.get(identity.device_id()) else {
+    /// The face a client speaks to. Without an edge there is only the hub; where the name the client asked for does not
+    /// tell, modules of an edge device speak to the edge.
+    fn face(&self, identity: &Identity, asked: Option<Face>) -> Face {
+        if self.registry.edge(identity.device_id()).is_none() {
             return Face::Hub;
-        };
-        let behind_edge = match identity.module_id() {
-            Some(_) => device.edge.is_some(),
-            None => device.parent.is_some(),
-        };
-        if behind_edge { Face::Edge } else { Face::Hub }
+        }
+        asked.unwrap_or(match identity.module_id() {
+            Some(_) => Face::Edge,
+            None => Face::Hub,
+        })
     }
 }

@@ -146,7 +146,10 @@ impl Hub {
                 Target::One(identity) => format!("for {identity}, {lever}"),
             },
         });
-        self.commit(&mut core)
+        self.commit(&mut core)?;
+        // Calls from the cloud may be waiting for the way to an edge.
+        self.presence.notify_waiters();
+        Ok(())
     }
 
     /// The levers that are not at rest, and the way of each edge to the hub.
@@ -175,6 +178,7 @@ impl Hub {
         let mut core = self.lock();
         let now = Timestamp::now().as_millisecond();
         core.redeliver_inputs();
+        core.redeliver_messages();
         core.expire(now);
         let edges: Vec<String> = core.edges_of(&Target::Everybody);
         for edge in edges {
@@ -318,16 +322,14 @@ impl Core {
         if face != Face::Edge {
             return;
         }
-        let edge = self.edge_of(identity);
-        let Ok(target) = Identity::module(edge, "$edgeHub") else {
+        let Ok(target) = Identity::module(identity.device_id(), "$edgeHub") else {
             return;
         };
         let now = hub_proto::time::format(Timestamp::now());
-        let state = match (self.live.contains_key(identity), identity.module_id()) {
-            (true, _) => json!({"status": "Connected", "lastConnectedTimeUtc": now}),
-            (false, Some(_)) => json!({"status": "Disconnected", "lastDisconnectedTimeUtc": now}),
-            // Leaf devices vanish from the list when they leave.
-            (false, None) => Value::Null,
+        let state = if self.live.contains_key(identity) {
+            json!({"status": "Connected", "lastConnectedTimeUtc": now})
+        } else {
+            json!({"status": "Disconnected", "lastDisconnectedTimeUtc": now})
         };
         let name = identity
             .to_string()
@@ -342,10 +344,10 @@ impl Core {
 
     /// A reported patch at the edge is a message too, for routes that ask for twin changes.
     pub(super) fn route_twin_change(&mut self, from: &Identity, patch: &Value, at: Timestamp) {
-        let edge = self.edge_of(from);
+        let edge = from.device_id();
         if self
             .registry
-            .edge(&edge)
+            .edge(edge)
             .is_none_or(|store| !store.routes.wants_twin_changes())
         {
             return;
@@ -366,6 +368,6 @@ impl Core {
             accepted_ms: at.as_millisecond(),
             destinations: Vec::new(),
         };
-        self.accept(&edge, message, &candidate);
+        self.accept(edge, message, &candidate);
     }
 }

@@ -16,6 +16,8 @@ use crate::wire::QoS;
 
 /// An edge hub sends an input message again when it is not acknowledged for this long (`MessageAckTimeoutSecs`).
 const INPUT_ACK_WITHIN: Duration = Duration::from_secs(30);
+/// The hub sends a cloud-to-device message again when it is not acknowledged for this long.
+const MESSAGE_LOCK: Duration = Duration::from_secs(60);
 
 impl Batch<'_> {
     /// Takes a SUBSCRIBE; returns the granted QoS of each filter.
@@ -87,9 +89,8 @@ impl Batch<'_> {
             self.core
                 .observe(Some(identity), || What::Delivered { input, sequence });
         }
-        let edge = self.core.edge_of(identity);
         if let Some(module) = identity.module_id() {
-            self.core.pump_input(&edge, module);
+            self.core.pump_input(identity.device_id(), module);
         }
     }
 }
@@ -99,14 +100,11 @@ impl Core {
     pub(super) fn resume(&mut self, identity: &Identity) {
         match identity.module_id() {
             None => self.pump_messages(identity),
-            Some(module) => {
-                let edge = self.edge_of(identity);
-                self.pump_input(&edge, module);
-            }
+            Some(module) => self.pump_input(identity.device_id(), module),
         }
     }
 
-    /// Sends a device the cloud-to-device messages it was not sent on this connection.
+    /// Sends a device the cloud-to-device messages it was not sent on this connection, or too long ago.
     pub(super) fn pump_messages(&mut self, identity: &Identity) {
         let Some(device) = self.registry.devices.get_mut(identity.device_id()) else {
             return;
@@ -117,12 +115,16 @@ impl Core {
         let Some(live) = self.live.get_mut(identity) else {
             return;
         };
-        let now = jiff::Timestamp::now().as_millisecond();
-        let unsent = device.queue.waiting.iter_mut();
+        let (now, sent) = (jiff::Timestamp::now().as_millisecond(), Instant::now());
+        let waiting = &mut device.queue.waiting;
+        live.locked.retain(|sequence, sent| {
+            sent.elapsed() < MESSAGE_LOCK && waiting.iter().any(|m| m.sequence == *sequence)
+        });
         let mut done = Vec::new();
-        for message in unsent
-            .filter(|message| message.sequence >= live.messages_sent && message.expires_ms > now)
-        {
+        for message in waiting {
+            if live.locked.contains_key(&message.sequence) || message.expires_ms <= now {
+                continue;
+            }
             let acknowledged = subscription.qos > 0;
             self.outgoing.push((
                 live.mailbox.clone(),
@@ -134,11 +136,12 @@ impl Core {
                 },
             ));
             message.delivered = true;
-            if !acknowledged {
+            if acknowledged {
+                live.locked.insert(message.sequence, sent);
+            } else {
                 done.push(message.sequence);
             }
         }
-        live.messages_sent = device.queue.next;
         for sequence in done {
             self.record(Change::MessageSettled {
                 device: identity.device_id().to_owned(),
@@ -201,9 +204,8 @@ impl Core {
     }
 
     fn settle_input(&mut self, module: &Identity, sequence: u64, endpoint: &Endpoint) {
-        let device = self.edge_of(module);
         self.record(Change::EdgeSettled {
-            device,
+            device: module.device_id().to_owned(),
             sequence,
             endpoint: endpoint.clone(),
         });
@@ -218,6 +220,18 @@ impl Core {
         });
         for identity in overdue.collect::<Vec<_>>() {
             self.resume(&identity);
+        }
+    }
+
+    /// Sends cloud-to-device messages again that nobody acknowledged.
+    pub(super) fn redeliver_messages(&mut self) {
+        let overdue = self.live.iter().filter(|(_, live)| {
+            let mut locked = live.locked.values();
+            locked.any(|sent| sent.elapsed() >= MESSAGE_LOCK)
+        });
+        let overdue: Vec<_> = overdue.map(|(identity, _)| identity.clone()).collect();
+        for identity in overdue {
+            self.pump_messages(&identity);
         }
     }
 }

@@ -114,7 +114,6 @@ impl Hub {
         let device = Device {
             client: new_client(),
             enabled: true,
-            parent: None,
             modules: BTreeMap::new(),
             queue: CloudToDeviceQueue::default(),
             edge: edge.then(EdgeStore::default),
@@ -147,6 +146,7 @@ impl Hub {
             return Err(IdentityFault::NotFound(identity));
         }
         core.record(Change::DeviceRemoved { id: id.to_owned() });
+        core.inputs_sent.retain(|of, _| of.device_id() != id);
         for (of, live) in &core.live {
             if of.device_id() == id {
                 live.mailbox.end(EndReason::Removed);
@@ -273,10 +273,9 @@ impl Hub {
             }
         }
         for module in stale {
-            if let Some(live) = Identity::module(id, module.as_str())
-                .ok()
-                .and_then(|of| core.live.get(&of))
-            {
+            let identity = Identity::module(id, module.as_str())?;
+            core.inputs_sent.remove(&identity);
+            if let Some(live) = core.live.get(&identity) {
                 live.mailbox.end(EndReason::Removed);
             }
             core.record(Change::ModuleRemoved {

@@ -17,6 +17,9 @@ const POLICIES: [&str; 5] = [
     "registryReadWrite",
 ];
 
+/// Those of them that have the DeviceConnect right, so that a token of theirs opens any device.
+pub(super) const MAY_CONNECT: [&str; 2] = ["iothubowner", "device"];
+
 impl Hub {
     /// Makes the policies a new hub needs; one loaded from disk has them.
     pub(crate) fn ensure_policies(&self) -> std::io::Result<()> {

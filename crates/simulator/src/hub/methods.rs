@@ -11,17 +11,20 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Core, Face, Hub};
+use crate::mailbox::Delivery;
 use crate::registry::Filter;
 use crate::trace::What;
 
 /// Calls one client may have outstanding; more are refused as throttled.
 const MAX_CALLS: usize = 64;
 
-/// Who calls: the cloud, or a module through its edge hub.
+/// Who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Caller {
+pub(crate) enum Caller<'a> {
+    /// A back end.
     Cloud,
-    Edge,
+    /// A module, through its edge hub.
+    Module(&'a Identity),
 }
 
 /// Why a method call has no answer.
@@ -96,7 +99,7 @@ impl Hub {
         &self,
         target: &Identity,
         request: &MethodRequest,
-        caller: Caller,
+        caller: Caller<'_>,
     ) -> Result<MethodResponse, InvokeError> {
         let begun = Instant::now();
         let outcome = self.invoke_untold(target, request, caller).await;
@@ -118,7 +121,7 @@ impl Hub {
         &self,
         target: &Identity,
         request: &MethodRequest,
-        caller: Caller,
+        caller: Caller<'_>,
     ) -> Result<MethodResponse, InvokeError> {
         request.validate()?;
         let connect_by = Instant::now() + request.connect_timeout();
@@ -155,19 +158,25 @@ impl Drop for Forget<'_> {
     }
 }
 
-type Begun = (String, oneshot::Receiver<(i32, Bytes)>);
+pub(super) type Begun = (String, oneshot::Receiver<(i32, Bytes)>);
 
 impl Core {
     /// Sends the request, if the target can take it now.
-    fn begin_call(
+    pub(super) fn begin_call(
         &mut self,
         target: &Identity,
         request: &MethodRequest,
-        caller: Caller,
+        caller: Caller<'_>,
     ) -> Result<Option<Begun>, InvokeError> {
         let Some(client) = self.client(target) else {
             return Err(InvokeError::NotFound(target.clone()));
         };
+        if let Caller::Module(caller) = caller
+            && caller.device_id() != target.device_id()
+        {
+            // An edge hub knows nobody but its own.
+            return Err(InvokeError::NotFound(target.clone()));
+        }
         if client.subscription(Filter::MethodRequests).is_none() {
             return Ok(None);
         }
@@ -188,18 +197,15 @@ impl Core {
         {
             return Err(InvokeError::Throttled);
         }
+        let mailbox = live.mailbox.clone();
         let (rid, answer) = self.calls.begin(target);
-        let topic = topic::method_request(&request.method_name, &rid);
-        self.deliver(
-            target,
-            Filter::MethodRequests,
-            topic,
-            request.device_payload().into(),
-        );
         // Nothing about a call is kept, so its request need not wait for the journal.
-        for (mailbox, delivery) in self.outgoing.drain(..) {
-            mailbox.push(delivery);
-        }
+        mailbox.push(Delivery {
+            topic: topic::method_request(&request.method_name, &rid),
+            payload: request.device_payload().into(),
+            settles: None,
+            duplicate: false,
+        });
         Ok(Some((rid, answer)))
     }
 }

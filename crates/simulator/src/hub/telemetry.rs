@@ -62,9 +62,8 @@ impl Batch<'_> {
     /// Publishes a will: telemetry that says so of itself.
     pub(super) fn publish_will(&mut self, will: &Will) -> Result<(), String> {
         let bag = will.topic.strip_prefix(&self.attached.telemetry_prefix);
-        let mut bag = bag
-            .ok_or_else(|| format!("a will may not go to {}", will.topic))?
-            .to_owned();
+        let bag = bag.ok_or_else(|| format!("a will may not go to {}", will.topic))?;
+        let mut bag = bag.strip_suffix('/').unwrap_or(bag).to_owned();
         property_bag::push_pair(&mut bag, "iothub-MessageType", Some("Will"));
         self.telemetry(&bag, &will.payload, false)
     }
@@ -121,7 +120,6 @@ impl Batch<'_> {
             },
             None => MessageSource::Device,
         };
-        let edge = self.core.edge_of(identity);
         let accepted = Accepted {
             sequence: 0,
             device: identity.device_id().to_owned(),
@@ -132,7 +130,7 @@ impl Batch<'_> {
             destinations: Vec::new(),
         };
         let taken = self.core.accept(
-            &edge,
+            identity.device_id(),
             accepted,
             &Candidate::new(source, identity, &properties, payload),
         );
@@ -143,19 +141,6 @@ impl Batch<'_> {
 }
 
 impl Core {
-    /// The edge device whose hub a client speaks to.
-    pub(super) fn edge_of(&self, identity: &hub_proto::identity::Identity) -> String {
-        let parent = self
-            .registry
-            .devices
-            .get(identity.device_id())
-            .and_then(|device| device.parent.clone());
-        match identity.module_id() {
-            None => parent.unwrap_or_else(|| identity.device_id().to_owned()),
-            Some(_) => identity.device_id().to_owned(),
-        }
-    }
-
     /// Puts a message into an edge hub's store and sets it going to every endpoint its routes name.
     pub(super) fn accept(
         &mut self,

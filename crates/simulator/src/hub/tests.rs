@@ -1,24 +1,31 @@
 //! The hub without sockets: what packets do to it, and what a restart leaves of it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use hub_proto::connection_string::{ConnectionString, Credential};
 use hub_proto::identity::Identity;
 use hub_proto::message::Properties;
+use hub_proto::method::MethodRequest;
 use hub_proto::sas::Unsigned;
 use hub_proto::user_name;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Attached, Hub, Names};
+use super::{Attached, Caller, Hub, Names};
 use crate::levers::{Lever, LinkState, Target};
 use crate::mailbox::{Delivery, EndReason, Settles};
 use crate::wire::{Connect, QoS, ReturnCode};
 
+mod admission;
+mod calls;
+mod pipelining;
+
 const INPUTS: &str = "devices/edge01/modules/light/inputs/#";
 const DESIRED: &str = "$iothub/twin/PATCH/properties/desired/#";
+const METHODS: &str = "$iothub/methods/POST/#";
 const TWIN: &str = "$iothub/twin/res/#";
 
 fn hub(state: Option<&Path>) -> Hub {
@@ -57,16 +64,20 @@ fn identity(id: &str) -> Identity {
     id.parse().expect("ids in tests are valid")
 }
 
-fn connect_with(hub: &Hub, id: &str, token: &str) -> Result<Attached, Option<ReturnCode>> {
-    let connect = Connect {
+fn connect_packet(id: &str, token: &str) -> Connect {
+    Connect {
         client_id: id.to_owned(),
         clean_session: false,
         keep_alive: 60,
         user_name: Some(user_name::hub("localhost", &identity(id), "test", None)),
         password: Some(Bytes::copy_from_slice(token.as_bytes())),
         will: None,
-    };
-    hub.connect(&connect, None).map_err(|refusal| refusal.code)
+    }
+}
+
+fn connect_with(hub: &Hub, id: &str, token: &str) -> Result<Attached, Option<ReturnCode>> {
+    hub.connect(&connect_packet(id, token), None)
+        .map_err(|refusal| refusal.code)
 }
 
 fn token(hub: &Hub, id: &str, audience: &str, expires_in: i64) -> String {
@@ -140,49 +151,6 @@ fn at_hub(hub: &Hub) -> Vec<u64> {
 }
 
 #[test]
-fn only_the_own_unexpired_token_opens() {
-    let hub = furnished(None);
-    let refused = |id: &str, token: &str| connect_with(&hub, id, token).err().flatten();
-    let own = "localhost/devices/pump7";
-    assert_eq!(
-        refused("pump7", &token(&hub, "pump7", own, -600)),
-        Some(ReturnCode::NotAuthorized),
-        "expired"
-    );
-    assert_eq!(
-        refused("pump7", &token(&hub, "edge01", own, 600)),
-        Some(ReturnCode::NotAuthorized),
-        "another's key"
-    );
-    assert_eq!(
-        refused(
-            "pump7",
-            &token(&hub, "pump7", "localhost/devices/edge01", 600)
-        ),
-        Some(ReturnCode::NotAuthorized),
-        "another's audience"
-    );
-    assert_eq!(
-        refused("pump8", &token(&hub, "pump7", own, 600)),
-        Some(ReturnCode::NotAuthorized),
-        "unknown"
-    );
-    hub.enable_device("pump7", false).expect("registered");
-    assert_eq!(
-        refused("pump7", &token(&hub, "pump7", own, 600)),
-        Some(ReturnCode::NotAuthorized),
-        "disabled"
-    );
-    hub.enable_device("pump7", true).expect("registered");
-    assert!(connect_with(&hub, "pump7", &token(&hub, "pump7", own, 600)).is_ok());
-    let of_device = token(&hub, "edge01", "localhost/devices/edge01", 600);
-    assert!(
-        connect_with(&hub, "edge01/light", &of_device).is_ok(),
-        "an edge device's key opens its modules"
-    );
-}
-
-#[test]
 fn the_second_connection_wins_and_the_first_has_no_say() {
     let hub = furnished(None);
     let first = connect(&hub, "pump7");
@@ -219,6 +187,29 @@ fn subscriptions_outlive_connections_and_messages_wait_until_acknowledged() {
         received(&connect(&hub, "pump7")).expect("connected").len(),
         0
     );
+}
+
+#[test]
+fn a_message_nobody_acknowledges_is_sent_again_after_a_minute() {
+    let hub = furnished(None);
+    let pump = connect(&hub, "pump7");
+    subscribe(&hub, &pump, &["devices/pump7/messages/devicebound/#"]);
+    hub.send(&identity("pump7"), Properties::new(), "one".into())
+        .expect("room");
+    assert_eq!(received(&pump).expect("connected").len(), 1);
+    hub.tick().expect("nothing to write");
+    assert_eq!(received(&pump).expect("connected").len(), 0, "too early");
+    for live in hub.lock().live.values_mut() {
+        for sent in live.locked.values_mut() {
+            *sent -= Duration::from_secs(60);
+        }
+    }
+    hub.tick().expect("nothing to write");
+    let again = received(&pump).expect("connected");
+    assert!(again.len() == 1 && again[0].duplicate);
+    acknowledge(&hub, &pump, again[0].settles.expect("QoS 1"));
+    hub.tick().expect("nothing to write");
+    assert_eq!(received(&pump).expect("connected").len(), 0);
 }
 
 #[test]

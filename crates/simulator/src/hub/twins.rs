@@ -214,7 +214,7 @@ impl Core {
     /// Whether an edge hub cannot reach the hub for this identity's device.
     pub(super) fn is_offline(&self, identity: &Identity) -> bool {
         self.registry
-            .edge(&self.edge_of(identity))
+            .edge(identity.device_id())
             .is_some_and(|store| store.offline.is_some())
     }
 
