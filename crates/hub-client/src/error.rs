@@ -256,3 +256,16 @@ pub enum InvokeError {
     #[error("the gateway's answer cannot be read")]
     Malformed,
 }
+
+/// An error with its causes on one line, for a log.
+#[must_use]
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}

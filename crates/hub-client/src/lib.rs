@@ -57,7 +57,9 @@ mod twin;
 mod workload;
 
 pub use client::{Client, Receipt};
-pub use error::{CloseError, InvokeError, LinkError, ReceiptError, SendError, TwinError};
+pub use error::{
+    CloseError, InvokeError, LinkError, ReceiptError, SendError, TwinError, error_chain,
+};
 pub use event::{Ack, Event, Events, Responder};
 pub use message::Message;
 pub use options::{BackoffLimits, Options, OutboxLimits, WhenFull};

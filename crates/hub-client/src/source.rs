@@ -16,6 +16,7 @@ use hub_proto::identity::Identity;
 use thiserror::Error;
 
 use crate::credentials::Credential;
+use crate::error::error_chain;
 use crate::tls::{self, Trust};
 use crate::workload::{Workload, WorkloadUri};
 
@@ -211,7 +212,10 @@ impl Reader<'_> {
         let parsed = match text.parse::<ConnectionString>() {
             Ok(parsed) => parsed,
             Err(error) => {
-                return self.problem(variable, &format!("cannot be used: {}", chain(&error)));
+                return self.problem(
+                    variable,
+                    &format!("cannot be used: {}", error_chain(&error)),
+                );
             }
         };
         let Some(identity) = parsed.identity else {
@@ -316,18 +320,6 @@ fn read_certificates(path: &Path) -> Result<(), String> {
     tls::certificates(&pem)
         .map(drop)
         .ok_or_else(|| format!("names {}, which holds no certificate", path.display()))
-}
-
-/// An error with its causes on one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

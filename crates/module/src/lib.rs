@@ -1,7 +1,7 @@
 //! What the process of every bay module does alike, so that a module's own code is about its bay.
 //!
 //! - [`run_process`]: logging, the stop signal, the runtime, the exit code.
-//! - [`Environment`] and [`Station`]: settings from outside, every mistake told at once.
+//! - [`Config`], [`Environment`] and [`Station`]: settings from outside, every mistake told at once.
 //! - [`StateDir`] and [`StateFile`]: what a restart must find again.
 //! - [`Link`]: the hub, with settings taken and answered the Plug and Play way.
 //! - [`Answer`]: what a method's caller is told.
@@ -15,6 +15,7 @@
 
 mod boot;
 mod clock;
+mod config;
 mod environment;
 mod link;
 mod logging;
@@ -26,9 +27,11 @@ mod stop;
 
 pub use boot::Boot;
 pub use clock::Clock;
+pub use config::Config;
 pub use environment::{Environment, Lookup, Problems, Station};
+pub use hub_client::error_chain;
 pub use link::{About, Link, News};
 pub use method::{Answer, argument, bounded};
 pub use process::run_process;
-pub use state::{StateDir, StateError, StateFile, error_chain};
+pub use state::{StateDir, StateError, StateFile};
 pub use stop::Stop;

@@ -7,7 +7,7 @@ use bay::model::Model;
 use bay::settings::{Answers, InForce, Memory, Refusal, Table, snapshot};
 use hub_client::{
     Ack, Client, Event, Events, Message, Options, OutboxLimits, Responder, Source, TwinState,
-    WhenFull,
+    WhenFull, error_chain,
 };
 use hub_proto::message::SystemProperty;
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 use crate::reporter::Reporter;
-use crate::state::{StateDir, StateFile, error_chain};
+use crate::state::{StateDir, StateFile};
 
 /// A container engine gives a process ten seconds to stop; this leaves half of them to the module.
 const LAST_REPORT_WITHIN: Duration = Duration::from_secs(1);

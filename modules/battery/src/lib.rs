@@ -9,7 +9,6 @@
 //! **Invariant:** a level carries what one plausible reading said, or nothing.
 
 pub mod charge;
-pub mod config;
 pub mod prober;
 pub mod quality;
 mod run;
@@ -17,8 +16,10 @@ pub mod settings;
 
 use std::process::ExitCode;
 
-pub use config::Config;
 pub use run::run;
+
+/// What the module is given from outside.
+pub type Config = module::Config<settings::Settings>;
 
 /// Runs the module as a process: environment in, exit code out.
 pub fn entry() -> ExitCode {

@@ -7,8 +7,8 @@ use hub_client::Responder;
 use module::{About, Answer, Clock, Link, News, StateDir};
 use tracing::{debug, info, warn};
 
+use crate::Config;
 use crate::charge::{Charge, Output};
-use crate::config::Config;
 use crate::prober::Prober;
 use crate::settings::Settings;
 

@@ -9,7 +9,6 @@
 //!
 //! **Invariant:** a report is on disk before it is sent, so a sequence number is never used twice.
 
-pub mod config;
 pub mod occupancy;
 mod run;
 pub mod sample;
@@ -20,8 +19,10 @@ pub mod window;
 
 use std::process::ExitCode;
 
-pub use config::Config;
 pub use run::run;
+
+/// What the module is given from outside.
+pub type Config = module::Config<settings::Settings>;
 
 /// Runs the module as a process: environment in, exit code out.
 pub fn entry() -> ExitCode {

@@ -12,7 +12,7 @@ use module::{
 use serde_json::Value;
 use tracing::{debug, info, trace, warn};
 
-use crate::config::Config;
+use crate::Config;
 use crate::occupancy::Bay;
 use crate::sample::Sample;
 use crate::sampler::{Burst, SHORTEST_PAUSE, Sampler};

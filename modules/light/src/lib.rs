@@ -12,7 +12,6 @@
 //! answered.
 
 pub mod booking;
-pub mod config;
 pub mod kept;
 pub mod lamp;
 pub mod painter;
@@ -22,8 +21,10 @@ pub mod sign;
 
 use std::process::ExitCode;
 
-pub use config::Config;
 pub use run::run;
+
+/// What the module is given from outside.
+pub type Config = module::Config<settings::Settings>;
 
 /// Runs the module as a process: environment in, exit code out.
 pub fn entry() -> ExitCode {

@@ -18,8 +18,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tracing::{info, warn};
 
+use crate::Config;
 use crate::booking::{Change, Refusal};
-use crate::config::Config;
 use crate::kept::{Heard, Kept, OnDisk};
 use crate::lamp::{Lamp, Output};
 use crate::painter::Painter;

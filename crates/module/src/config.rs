@@ -1,20 +1,18 @@
-//! Environment → what the module needs, or every mistake at once.
+use bay::settings::Table;
 
-use module::{Environment, Lookup, Problems, Station};
+use crate::environment::{Environment, Lookup, Problems, Station};
 
-use crate::settings::Settings;
-
-/// What hc-sr04 is given from outside.
+/// What a module is given from outside.
 #[derive(Debug)]
-pub struct Config {
+pub struct Config<S> {
     /// Who it is, its board, its state directory.
     pub station: Station,
     /// The settings it starts with.
-    pub settings: Settings,
+    pub settings: S,
 }
 
-impl Config {
-    /// Reads the environment; the variables are those of the crate `module`.
+impl<S: Table + Default> Config<S> {
+    /// Reads the environment.
     ///
     /// # Errors
     ///
