@@ -153,7 +153,9 @@ impl From<SendError> for Fault {
             SendError::NotFound(_) => (StatusCode::NOT_FOUND, 404_001),
             SendError::Module(_) => (StatusCode::BAD_REQUEST, 400_004),
             SendError::QueueFull(_) => (StatusCode::FORBIDDEN, 403_004),
-            SendError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, 413_001),
+            SendError::TooLarge(_) | SendError::TooManyProperties(_) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, 413_001)
+            }
             SendError::Journal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 500_001),
         };
         Self::coded(status, code, &error)

@@ -100,6 +100,8 @@ pub(crate) struct Core {
     inputs_sent: HashMap<Identity, u64>,
     connections: u64,
     events_told: u64,
+    /// When messages that have outlived their time were last looked for.
+    expired_ms: i64,
 }
 
 /// A connected client.
@@ -154,6 +156,7 @@ impl Hub {
             inputs_sent: HashMap::new(),
             connections: 0,
             events_told,
+            expired_ms: 0,
         };
         core.compile_all_routes();
         Ok(Self {

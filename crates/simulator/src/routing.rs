@@ -2,35 +2,19 @@
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::time::Duration;
 
 use hub_proto::identity::Identity;
 use hub_proto::message::{Properties, SystemProperty};
 use manifest::route::{MessageSource, Route, RoutedMessage, Sink, read_body};
+use manifest::{NamedRoute, StoreAndForward};
 use serde_json::{Map, Value};
 
 use crate::edge::{Destination, Endpoint};
 
-/// What a route without a priority has: after every route with one.
-const DEFAULT_PRIORITY: u32 = 2_000_000_000;
-/// How long messages are kept when `storeAndForwardConfiguration` does not say.
-const DEFAULT_TTL_SECS: i64 = 7200;
-
 /// The routes in force.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Routes {
-    routes: Vec<NamedRoute>,
-    /// Negative for no limit.
-    ttl_secs: i64,
-}
-
-#[derive(Debug, Clone)]
-struct NamedRoute {
-    name: String,
-    route: Route,
-    priority: u32,
-    /// Its own time to live, where it has one.
-    ttl_secs: Option<i64>,
-}
+pub(crate) struct Routes(manifest::Hub);
 
 impl Routes {
     /// Compiles the `routes` of `$edgeHub`'s desired properties.
@@ -38,10 +22,18 @@ impl Routes {
     /// # Errors
     /// A sentence naming every route that is wrong and where.
     pub(crate) fn compile(desired: &Map<String, Value>) -> Result<Self, String> {
-        let ttl = desired
+        let seconds = desired
             .get("storeAndForwardConfiguration")
-            .and_then(|store| store.get("timeToLiveSecs"));
-        let ttl_secs = ttl.and_then(Value::as_i64).unwrap_or(DEFAULT_TTL_SECS);
+            .and_then(|store| store.get("timeToLiveSecs"))
+            .and_then(Value::as_i64);
+        let store_and_forward = match seconds {
+            None => StoreAndForward::default(),
+            // Negative is for ever.
+            Some(seconds) => StoreAndForward {
+                time_to_live: u64::try_from(seconds).ok().map(Duration::from_secs),
+                ..StoreAndForward::default()
+            },
+        };
         let mut routes = Vec::new();
         let mut problems = Vec::new();
         for (name, value) in desired
@@ -50,84 +42,78 @@ impl Routes {
             .into_iter()
             .flatten()
         {
-            match NamedRoute::compile(name, value) {
+            match compile(name, value) {
                 Ok(route) => routes.push(route),
                 Err(problem) => problems.push(problem),
             }
         }
-        if problems.is_empty() {
-            Ok(Self { routes, ttl_secs })
-        } else {
-            Err(problems.join("; "))
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
         }
+        Ok(Self(manifest::Hub {
+            routes,
+            store_and_forward,
+            ..manifest::Hub::default()
+        }))
     }
 
     /// Where a message goes. An endpoint named by several routes gets it once, by the route of first priority.
     pub(crate) fn destinations(&self, message: &Candidate<'_>, now_ms: i64) -> Vec<Destination> {
-        let mut destinations: Vec<Destination> = Vec::new();
-        for named in self
-            .routes
-            .iter()
-            .filter(|named| named.route.matches(message))
-        {
-            let endpoint = match named.route.sink() {
-                Sink::Upstream => Endpoint::Upstream,
-                Sink::Module { module, input } => Endpoint::Input {
-                    module: module.clone(),
-                    input: input.clone(),
+        let taken = self.0.take(message).into_iter();
+        let destinations = taken.map(|named| {
+            let time_to_live = named.time_to_live;
+            let time_to_live = time_to_live.or(self.0.store_and_forward.time_to_live);
+            Destination {
+                endpoint: match named.route.sink() {
+                    Sink::Upstream => Endpoint::Upstream,
+                    Sink::Module { module, input } => Endpoint::Input {
+                        module: module.clone(),
+                        input: input.clone(),
+                    },
                 },
-            };
-            let ttl = named.ttl_secs.unwrap_or(self.ttl_secs);
-            let destination = Destination {
-                endpoint,
                 priority: named.priority,
-                expires_ms: (ttl >= 0).then(|| now_ms + ttl * 1000),
+                expires_ms: time_to_live.map(|time| now_ms.saturating_add(millis(time))),
                 route: named.name.clone(),
-            };
-            match destinations
-                .iter_mut()
-                .find(|known| known.endpoint == destination.endpoint)
-            {
-                None => destinations.push(destination),
-                Some(known) if destination.priority < known.priority => *known = destination,
-                Some(_) => {}
             }
-        }
-        destinations
+        });
+        destinations.collect()
     }
 
     /// Whether any route could take a twin change notification, so that making one is worth it.
     pub(crate) fn wants_twin_changes(&self) -> bool {
-        self.routes
-            .iter()
-            .any(|named| named.route.source().matches(MessageSource::TwinChange))
+        let mut sources = self.0.routes.iter().map(|named| named.route.source());
+        sources.any(|source| source.matches(MessageSource::TwinChange))
     }
 }
 
-impl NamedRoute {
-    fn compile(name: &str, value: &Value) -> Result<Self, String> {
-        let text = value.as_str().or_else(|| value.get("route")?.as_str());
-        let text = text
-            .ok_or_else(|| format!("route {name}: neither a text nor an object with \"route\""))?;
-        let route = Route::parse(text).map_err(|errors| {
-            let all: Vec<_> = errors
-                .iter()
-                .map(|error| format!("route {name}: {error}"))
-                .collect();
-            all.join("; ")
-        })?;
-        let priority = value.get("priority").and_then(Value::as_u64);
-        let ttl = value.get("timeToLiveSecs").and_then(Value::as_i64);
-        Ok(Self {
-            name: name.to_owned(),
-            route,
-            priority: priority
-                .and_then(|priority| u32::try_from(priority).ok())
-                .unwrap_or(DEFAULT_PRIORITY),
-            // 0 means the global value, as leaving it out does.
-            ttl_secs: ttl.filter(|ttl| *ttl != 0),
-        })
-    }
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A text, or an object with a priority and a time to live of its own; 0 seconds mean the time all others have.
+fn compile(name: &str, value: &Value) -> Result<NamedRoute, String> {
+    let text = value.as_str().or_else(|| value.get("route")?.as_str());
+    let text =
+        text.ok_or_else(|| format!("route {name}: neither a text nor an object with \"route\""))?;
+    let route = Route::parse(text).map_err(|errors| {
+        let all: Vec<_> = errors
+            .iter()
+            .map(|error| format!("route {name}: {error}"))
+            .collect();
+        all.join("; ")
+    })?;
+    let number = |name: &str| value.get(name).and_then(Value::as_u64);
+    Ok(NamedRoute {
+        name: name.to_owned(),
+        text: text.to_owned(),
+        route,
+        priority: number("priority")
+            .and_then(|priority| u32::try_from(priority).ok())
+            .unwrap_or(NamedRoute::DEFAULT_PRIORITY),
+        time_to_live: number("timeToLiveSecs")
+            .filter(|seconds| *seconds > 0)
+            .map(Duration::from_secs),
+    })
 }
 
 /// A message as the routes look at it. The body is parsed when a route first asks for it.

@@ -397,11 +397,21 @@ impl Simulator {
 async fn tick(hub: Arc<Hub>, stop: CancellationToken) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // A full disk stays full for longer than anybody wants to read of it.
+    let mut failing = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => if let Err(error) = hub.tick() {
-                tracing::error!(%error, "the journal cannot be written; nothing is acknowledged until it can");
+            _ = ticks.tick() => match hub.tick() {
+                Ok(()) if failing => {
+                    failing = false;
+                    tracing::warn!("the journal can be written again");
+                }
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::error!(%error, "the journal cannot be written; nothing is acknowledged until it can");
+                }
+                _ => {}
             },
         }
     }

@@ -12,6 +12,9 @@ pub(crate) use rmqtt_codec::types::QoS;
 
 /// A hub message is at most 256 KiB with its properties; topic and fixed header come on top.
 const MAX_PACKET: u32 = (256 << 10) + (8 << 10);
+/// Longest topic a client may send, and longest property bag that is sent to one. MQTT allows 65,535 bytes; what comes in
+/// goes out again with another prefix and its sender's name in the bag, and has to be a topic still.
+pub(crate) const MAX_TOPIC: usize = 60_000;
 /// The widest remaining length plus its type byte.
 const MAX_FIXED_HEADER: usize = 5;
 
@@ -222,7 +225,7 @@ pub(crate) fn publish(
         0x30 | if packet_id.is_some() { 0x02 } else { 0 } | if duplicate { 0x08 } else { 0 },
     );
     remaining_length(out, length);
-    // Topics here are ids and an encoded bag, both bounded far below 64 KiB by what a client may send.
+    // A topic here is ids, the name of an input, and what `MAX_TOPIC` bounds.
     out.put_u16(topic.len() as u16);
     out.put_slice(topic.as_bytes());
     if let Some(id) = packet_id {

@@ -20,6 +20,7 @@ use crate::mailbox::EndReason;
 use crate::registry::{Body, CloudToDevice};
 use crate::routing::{Candidate, Routes};
 use crate::trace::What;
+use crate::wire::MAX_TOPIC;
 
 /// Messages that may wait for one device.
 const MAX_WAITING: usize = 50;
@@ -40,6 +41,9 @@ pub enum SendError {
     /// Too large.
     #[error("a message of {0} bytes is more than {MAX_CLOUD_TO_DEVICE_BYTES}")]
     TooLarge(usize),
+    /// More properties than a topic can carry.
+    #[error("properties that take {0} bytes on the way are more than {MAX_TOPIC}")]
+    TooManyProperties(usize),
     /// The message could not be kept.
     #[error("the journal cannot be written")]
     Journal(#[source] std::io::Error),
@@ -77,6 +81,9 @@ impl Hub {
         );
         bag.push('&');
         bag.push_str(&properties.encode());
+        if bag.len() > MAX_TOPIC {
+            return Err(SendError::TooManyProperties(bag.len()));
+        }
         let mut core = self.lock();
         let device = core
             .registry
@@ -179,7 +186,11 @@ impl Hub {
         let now = Timestamp::now().as_millisecond();
         core.redeliver_inputs();
         core.redeliver_messages();
-        core.expire(now);
+        // Lives are told in seconds, and looking at every message of a long cut takes its time.
+        if now.abs_diff(core.expired_ms) >= 1000 {
+            core.expired_ms = now;
+            core.expire(now);
+        }
         let edges: Vec<String> = core.edges_of(&Target::Everybody);
         for edge in edges {
             if core

@@ -13,7 +13,7 @@ use crate::events::{Event, Source, body_json};
 use crate::registry::Body;
 use crate::routing::Candidate;
 use crate::trace::{RouteTaken, What};
-use crate::wire::Will;
+use crate::wire::{MAX_TOPIC, Will};
 
 /// Messages handed upstream in one go when a cut ends, so that clients get their turn in between.
 const UPSTREAM_BATCH: usize = 256;
@@ -29,6 +29,7 @@ impl Batch<'_> {
         payload: &Bytes,
         retain: bool,
     ) -> Result<(), String> {
+        within_limit(topic)?;
         if let Some(bag) = topic.strip_prefix(&self.attached.telemetry_prefix) {
             return self.telemetry(bag, payload, retain);
         }
@@ -61,6 +62,7 @@ impl Batch<'_> {
 
     /// Publishes a will: telemetry that says so of itself.
     pub(super) fn publish_will(&mut self, will: &Will) -> Result<(), String> {
+        within_limit(&will.topic)?;
         let bag = will.topic.strip_prefix(&self.attached.telemetry_prefix);
         let bag = bag.ok_or_else(|| format!("a will may not go to {}", will.topic))?;
         let mut bag = bag.strip_suffix('/').unwrap_or(bag).to_owned();
@@ -205,6 +207,15 @@ impl Core {
                 body: &message.body.0,
             });
         }
+    }
+}
+
+fn within_limit(topic: &str) -> Result<(), String> {
+    match topic.len() {
+        bytes if bytes > MAX_TOPIC => {
+            Err(format!("a topic of {bytes} bytes is more than {MAX_TOPIC}"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::wire::{Connect, QoS, ReturnCode};
 mod admission;
 mod calls;
 mod pipelining;
+mod topics;
 
 const INPUTS: &str = "devices/edge01/modules/light/inputs/#";
 const DESIRED: &str = "$iothub/twin/PATCH/properties/desired/#";
