@@ -18,7 +18,7 @@ pub(crate) enum Command {
         json: JsonArgs,
     },
     /// Merge a JSON object into a twin's desired properties and print the twin; null removes a key
-    #[command(after_help = "Example: cow twin patch bay-01/light '{\"brightnessPercent\": 40}'")]
+    #[command(after_help = "Example: cow twin patch bay-01/light '{\"freeColour\": \"blue\"}'")]
     Patch {
         /// DEVICE or DEVICE/MODULE
         target: Identity,
