@@ -23,7 +23,7 @@ for (const radio of document.querySelectorAll("#rain input")) {
 }
 
 const ranges = [...document.querySelectorAll("[data-range]")];
-const label = (range) => (range.nextElementSibling.textContent = `${range.value} ${range.dataset.unit}`);
+const label = (range) => (range.nextElementSibling.textContent = `${Number(range.value).toLocaleString("en-GB")} ${range.dataset.unit}`);
 for (const range of ranges) {
   label(range);
   range.addEventListener("input", () => label(range));

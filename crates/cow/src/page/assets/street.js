@@ -1,25 +1,33 @@
 // The street: every bay at a glance. What a bay is, its modules say; what stands in it, its board.
 
 import { follow } from "./live.js";
-import { millimetres, outcomes, paint, plain } from "./words.js";
+import { millimetres, order, outcomes, paint, plain } from "./words.js";
 
 const tiles = new Map([...document.querySelectorAll(".tile")].map((tile) => [tile.dataset.bay, tile]));
 const show = (tile, name, text) => (tile.querySelector(`[data-show="${name}"]`).textContent = text);
 
-function observe({ kind, deviceId, output, body }) {
+// What is caught up on may be older than what came live meanwhile.
+const heard = new Map();
+
+function observe({ kind, deviceId, output, body, time }) {
   const tile = tiles.get(deviceId);
   if (!tile || kind !== "message" || output !== "occupancy" || !body?.occupancy) return;
+  if (order(time) <= (heard.get(deviceId) ?? "")) return;
+  heard.set(deviceId, order(time));
   tile.dataset.occupancy = body.occupancy;
   show(tile, "state", body.reason ? `${body.occupancy}: ${plain(body.reason)}` : body.occupancy);
 }
 
-for (const device of tiles.keys()) {
-  fetch(`/recent/${encodeURIComponent(device)}`)
-    .then((answer) => answer.json())
-    .then((recent) => recent.forEach(observe))
-    .catch(() => {});
+// A tab that was hidden, or a street that was restarted, missed something: each opening catches up.
+function catchUp() {
+  for (const device of tiles.keys()) {
+    fetch(`/recent/${encodeURIComponent(device)}`)
+      .then((answer) => answer.json())
+      .then((recent) => recent.forEach(observe))
+      .catch(() => {});
+  }
 }
-follow("/control/trace", { message: observe });
+follow("/control/trace", { message: observe }, { onopen: catchUp });
 
 follow("/boards/stream", {
   bay: ({ deviceId, colour, vehicle, sample }) => {
