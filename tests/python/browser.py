@@ -1,0 +1,106 @@
+"""A real browser on the page of a running street, as a person uses it."""
+
+import json
+import os
+import shutil
+
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select
+
+from simulator import BOUND, until
+
+SIZES = {"desktop": (1280, 900, 1), "phone": (390, 844, 3)}
+
+
+def open_browser(size):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    driver = shutil.which("chromedriver")
+    assert browser and driver, "chromium or chromedriver is missing: on Debian, apt-get install chromium chromium-driver"
+    options = webdriver.ChromeOptions()
+    options.binary_location = browser
+    width, height, pixels = SIZES[size]
+    for argument in ("--headless=new", "--disable-dev-shm-usage", "--no-proxy-server", f"--window-size={width},{height}"):
+        options.add_argument(argument)
+    if os.geteuid() == 0:
+        options.add_argument("--no-sandbox")
+    if size == "phone":
+        metrics = {"width": width, "height": height, "pixelRatio": pixels, "touch": True}
+        options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    return webdriver.Chrome(options=options, service=Service(driver))
+
+
+class Page:
+    """The page of one bay."""
+
+    def __init__(self, driver, url):
+        self.driver = driver
+        driver.get(url)
+
+    def all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector):
+        found = self.all(selector)
+        assert len(found) == 1, f"{selector}: {len(found)} elements"
+        return found[0]
+
+    def text(self, selector):
+        return self.one(selector).text
+
+    def attribute(self, selector, name):
+        return self.one(selector).get_attribute(name)
+
+    def until(self, selector, wanted, within=BOUND):
+        """Waits until what `selector` shows contains `wanted`."""
+        self._until(f"{selector} shows {wanted!r}", lambda: wanted in self.text(selector), within)
+
+    def until_attribute(self, selector, name, wanted, within=BOUND):
+        self._until(f"{selector} has {name}={wanted}", lambda: self.attribute(selector, name) == wanted, within)
+
+    def until_any(self, selector, *wanted, within=BOUND):
+        """Waits until one of several elements shows all of `wanted`."""
+        what = f"one of {selector} shows {wanted}"
+        self._until(what, lambda: any(all(w in e.text for w in wanted) for e in self.all(selector)), within)
+
+    def _until(self, what, condition, within):
+        def quietly():
+            try:
+                return condition()
+            except StaleElementReferenceException:
+                return False
+
+        until(what, quietly, within)
+
+    def click(self, selector):
+        self.press(self.one(selector))
+
+    def press(self, element):
+        """As a finger does: only what can be seen, and is not covered, can be pressed."""
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
+        element.click()
+
+    def write(self, selector, text):
+        field = self.one(selector)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", field)
+        field.clear()
+        field.send_keys(text)
+
+    def choose(self, selector, value):
+        Select(self.one(selector)).select_by_value(value)
+
+    def width_is_kept(self):
+        return self.driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+
+    def complaints(self):
+        """What the console says that is no more than information."""
+        return [entry for entry in self.driver.get_log("browser") if entry["level"] in ("WARNING", "SEVERE")]
+
+    def leave(self):
+        self.driver.get("about:blank")
+
+    def json(self, selector):
+        return json.loads(self.one(selector).get_attribute("textContent"))
