@@ -176,6 +176,7 @@ impl Session<'_> {
                 delivery.duplicate,
             );
         }
+        self.deliveries.shrink_to(16);
         Ok(has_more)
     }
 

@@ -10,8 +10,10 @@ use tokio::sync::Notify;
 
 use crate::lock;
 
+/// Room that an emptied mailbox keeps: idle connections are the many.
+const KEPT: usize = 16;
 /// Deliveries a client may be behind before its connection is ended.
-pub(crate) const CAPACITY: usize = 256;
+pub(crate) const CAPACITY: usize = 1024;
 
 /// One PUBLISH to write.
 #[derive(Debug, Clone)]
@@ -103,6 +105,7 @@ impl Mailbox {
             Some(reason) => Err(reason),
             None => {
                 into.append(&mut inner.deliveries);
+                inner.deliveries.shrink_to(KEPT);
                 Ok(())
             }
         }

@@ -30,7 +30,7 @@ fn text(text: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_client_may_ask_much_at_once_if_it_reads_the_answers() {
-    const ASKED: usize = 1500;
+    const ASKED: usize = 5000;
     let hub = Arc::new(furnished(None));
     let token = token(&hub, "pump7", "localhost/devices/pump7", 600);
     let user = user_name::hub("localhost", &identity("pump7"), "test", None);
@@ -51,14 +51,14 @@ async fn a_client_may_ask_much_at_once_if_it_reads_the_answers() {
     let (mut reader, mut writer) = tokio::io::split(client);
     writer.write_all(&sent).await.expect("there is room for it");
     let answer = b"$iothub/twin/res/200/?$rid=1";
-    let mut received = BytesMut::new();
+    let (mut received, mut answers) = (BytesMut::new(), 0);
     let all = async {
-        loop {
-            let answers = received.windows(answer.len());
-            if answers.filter(|window| window == answer).count() == ASKED {
-                return true;
-            }
-            if reader
+        while answers < ASKED {
+            let mut windows = received.windows(answer.len());
+            if let Some(at) = windows.position(|window| window == answer) {
+                let _ = received.split_to(at + answer.len());
+                answers += 1;
+            } else if reader
                 .read_buf(&mut received)
                 .await
                 .is_ok_and(|read| read == 0)
@@ -66,6 +66,7 @@ async fn a_client_may_ask_much_at_once_if_it_reads_the_answers() {
                 return false;
             }
         }
+        true
     };
     let all = timeout(Duration::from_secs(20), all).await;
     assert_eq!(all, Ok(true), "every question has its answer");
