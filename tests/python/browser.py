@@ -1,8 +1,10 @@
 """A real browser on the page of a running street, as a person uses it."""
 
+import contextlib
 import json
 import os
 import shutil
+import tempfile
 
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
@@ -15,6 +17,7 @@ from simulator import BOUND, until
 SIZES = {"desktop": (1280, 900, 1), "phone": (390, 844, 3)}
 
 
+@contextlib.contextmanager
 def open_browser(size):
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     driver = shutil.which("chromedriver")
@@ -30,7 +33,11 @@ def open_browser(size):
         metrics = {"width": width, "height": height, "pixelRatio": pixels, "touch": True}
         options.add_experimental_option("mobileEmulation", {"deviceMetrics": metrics})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service(driver))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
+        # Chromium leaves things behind where temporary files are.
+        service = Service(driver, env=os.environ | {"TMPDIR": scratch})
+        with webdriver.Chrome(options=options, service=service) as opened:
+            yield opened
 
 
 class Page:

@@ -78,11 +78,14 @@ class Simulator:
         self.address = address or free_address()
         self.arguments = [cow(), command, "--json", "--address", self.address, *map(str, arguments)]
         self.log = tempfile.TemporaryFile("w+")
+        # What a killed process leaves behind goes with this. A socket's path may have 107 bytes, so it is kept short.
+        self.scratch = tempfile.TemporaryDirectory(prefix="t", dir="/tmp", ignore_cleanup_errors=True)
         self.start()
 
     def start(self):
         # As a browser's or a shell's child would: without variables that change what an SDK or a module does.
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("IOTEDGE_", "EdgeHub", "COW_"))}
+        environment["TMPDIR"] = self.scratch.name
         self.process = subprocess.Popen(
             self.arguments, stdout=subprocess.PIPE, stderr=self.log, text=True, env=environment
         )

@@ -11,9 +11,8 @@ from simulator import Device, Simulator, until
 
 @pytest.fixture(scope="module", params=SIZES)
 def driver(request):
-    driver = open_browser(request.param)
-    yield driver
-    driver.quit()
+    with open_browser(request.param) as driver:
+        yield driver
 
 
 @pytest.fixture(scope="module")
