@@ -1,0 +1,92 @@
+//! What a kill leaves of a hub, whatever happened to it before.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// One thing that can happen to a hub, chosen by a generator.
+#[derive(Debug, Clone)]
+enum Step {
+    Sense(u32),
+    Upstream(bool),
+    Desire(i32),
+    Report(i32),
+    Send,
+    Acknowledge,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..1000u32).prop_map(Step::Sense),
+        1 => any::<bool>().prop_map(Step::Upstream),
+        1 => (0..5i32).prop_map(Step::Desire),
+        1 => (0..5i32).prop_map(Step::Report),
+        1 => Just(Step::Send),
+        2 => Just(Step::Acknowledge),
+    ]
+}
+
+fn take(hub: &Hub, step: &Step) {
+    let (sensor, light) = (connect(hub, "edge01/sensor"), connect(hub, "edge01/light"));
+    subscribe(hub, &light, &[INPUTS, DESIRED, TWIN]);
+    match step {
+        Step::Sense(number) => sensed(hub, &sensor, *number),
+        Step::Upstream(up) => {
+            let state = if *up { LinkState::Up } else { LinkState::Cut };
+            hub.pull(&Target::Everybody, Lever::Upstream(state))
+                .expect("moved");
+        }
+        Step::Desire(value) => {
+            let document = json!({"properties": {"desired": {"a": {"b": value}}}});
+            hub.update_twin(&identity("edge01/light"), document, false)
+                .expect("valid");
+        }
+        Step::Report(value) => {
+            let body = json!({"c": value, "gone": null}).to_string();
+            publish(
+                hub,
+                &light,
+                "$iothub/twin/PATCH/properties/reported/?$rid=1",
+                &body,
+            )
+            .expect("taken");
+        }
+        Step::Send => {
+            // A full queue is an answer too.
+            let _ = hub.send(&identity("pump7"), Properties::new(), "hello".into());
+        }
+        Step::Acknowledge => {
+            for settles in received(&light)
+                .expect("connected")
+                .iter()
+                .filter_map(|delivery| delivery.settles)
+            {
+                acknowledge(hub, &light, settles);
+            }
+        }
+    }
+}
+
+fn everything(hub: &Hub) -> (Value, Vec<Value>) {
+    let core = hub.lock();
+    let registry = serde_json::to_value(&core.registry).expect("plain data");
+    drop(core);
+    (registry, hub.events(1, None, usize::MAX).0)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Dropping the hub without a word is what a kill does to it.
+    #[test]
+    fn a_killed_hub_comes_back_as_it_was(steps in proptest::collection::vec(step(), 1..25)) {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let hub_before = furnished(Some(directory.path()));
+        for step in &steps {
+            take(&hub_before, step);
+        }
+        let before = everything(&hub_before);
+        drop(hub_before);
+        prop_assert_eq!(everything(&hub(Some(directory.path()))), before);
+    }
+}
