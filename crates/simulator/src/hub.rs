@@ -130,11 +130,21 @@ impl Hub {
     pub(crate) fn open(state: Option<&Path>, names: Names) -> Result<Self, JournalError> {
         let mut registry = Registry::default();
         let mut events = EventLog::new(EVENT_BYTES);
+        let mut understood = Ok(());
         let journal = match state {
             None => Journal::in_memory(),
-            Some(directory) => Journal::open(directory, |kind, payload| {
-                replay(&mut registry, &mut events, kind, payload);
-            })?,
+            Some(directory) => {
+                let journal = Journal::open(directory, |kind, payload| {
+                    if understood.is_ok() {
+                        understood = replay(&mut registry, &mut events, kind, payload);
+                    }
+                })?;
+                understood.map_err(|source| JournalError::Foreign {
+                    path: directory.to_owned(),
+                    source,
+                })?;
+                journal
+            }
         };
         for device in registry.devices.values_mut() {
             if let Some(edge) = device.edge.as_mut() {
@@ -310,37 +320,35 @@ impl Core {
     }
 }
 
-fn replay(registry: &mut Registry, events: &mut EventLog, kind: Kind, payload: &[u8]) {
+/// Does what a frame of the journal says.
+///
+/// # Errors
+/// When this version does not understand the frame: starting without it would lose what was acknowledged.
+fn replay(
+    registry: &mut Registry,
+    events: &mut EventLog,
+    kind: Kind,
+    payload: &[u8],
+) -> Result<(), serde_json::Error> {
     match kind {
-        Kind::Snapshot => match serde_json::from_slice::<Registry>(payload) {
-            Ok(mut loaded) => {
-                for edge in loaded
-                    .devices
-                    .values_mut()
-                    .filter_map(|device| device.edge.as_mut())
-                {
+        Kind::Snapshot => {
+            let mut loaded: Registry = serde_json::from_slice(payload)?;
+            for device in loaded.devices.values_mut() {
+                if let Some(edge) = device.edge.as_mut() {
                     edge.rebuild();
                 }
-                events.resume_at(loaded.next_event);
-                *registry = loaded;
             }
-            Err(error) => {
-                tracing::error!(%error, "a snapshot in the journal is not understood; it is passed over");
+            events.resume_at(loaded.next_event);
+            *registry = loaded;
+        }
+        Kind::Change => {
+            if let Err(error) = registry.apply(serde_json::from_slice(payload)?) {
+                tracing::error!(%error, "a change in the journal no longer applies; it is passed over");
             }
-        },
-        Kind::Change => match serde_json::from_slice(payload) {
-            Ok(change) => {
-                if let Err(error) = registry.apply(change) {
-                    tracing::error!(%error, "a change in the journal no longer applies; it is passed over");
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, "a change in the journal is not understood; it is passed over");
-            }
-        },
+        }
         Kind::Event => {
             let Some(event) = Event::decode(payload) else {
-                return;
+                return Err(serde::de::Error::custom("an event is cut short"));
             };
             if let Some(edge) = registry
                 .edge_mut(event.edge)
@@ -351,4 +359,5 @@ fn replay(registry: &mut Registry, events: &mut EventLog, kind: Kind, payload: &
             events.append(&event);
         }
     }
+    Ok(())
 }

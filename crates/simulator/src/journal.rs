@@ -63,6 +63,16 @@ pub enum JournalError {
         /// Where the first bad frame starts.
         offset: usize,
     },
+    /// What the journal says is not understood, as when another version wrote it.
+    #[error(
+        "the journal in {path} was written by another version; use that one, or name another directory with --state"
+    )]
+    Foreign {
+        /// The state directory.
+        path: PathBuf,
+        /// What was not understood.
+        source: serde_json::Error,
+    },
     /// Another process holds the directory.
     #[error(
         "{path} is in use by another simulator; stop it, or name another directory with --state"

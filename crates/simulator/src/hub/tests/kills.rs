@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::journal::{Journal, JournalError, Kind};
 
 /// One thing that can happen to a hub, chosen by a generator.
 #[derive(Debug, Clone)]
@@ -88,5 +89,23 @@ proptest! {
         let before = everything(&hub_before);
         drop(hub_before);
         prop_assert_eq!(everything(&hub(Some(directory.path()))), before);
+    }
+}
+
+#[test]
+fn a_journal_of_another_version_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut journal = Journal::open(directory.path(), |_, _| {}).expect("an empty directory");
+    journal.stage(Kind::Change, br#"{"change":"inventedLater"}"#);
+    journal.commit().expect("it writes");
+    drop(journal);
+    let names = Names {
+        hub: "localhost".into(),
+        gateway: "localhost".into(),
+        accepted: vec!["localhost".into()],
+    };
+    for _ in 0..2 {
+        let refused = Hub::open(Some(directory.path()), names.clone());
+        assert!(matches!(refused, Err(JournalError::Foreign { .. })));
     }
 }
