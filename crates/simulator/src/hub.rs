@@ -11,6 +11,7 @@
 mod connecting;
 mod control;
 mod deliveries;
+mod deployments;
 mod identities;
 mod keys;
 mod methods;

@@ -7,7 +7,7 @@ use hub_proto::identity::{Identity, IdentityError};
 use hub_proto::twin::Twin;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::{Core, Hub, TwinFault};
@@ -17,8 +17,8 @@ use crate::mailbox::EndReason;
 use crate::registry::{Client, CloudToDeviceQueue, Device, Module, StoredKey};
 
 /// Modules every edge device has.
-const SYSTEM_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
-const MANAGED_BY: &str = "IotEdge";
+pub(super) const SYSTEM_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
+pub(super) const MANAGED_BY: &str = "IotEdge";
 
 /// What one identity connects with. Holds keys: to be shown to its owner and nobody else.
 #[derive(Clone, Serialize)]
@@ -237,68 +237,10 @@ impl Hub {
         });
         devices.collect()
     }
-
-    /// Applies a deployment (`{"modulesContent": {…}}`) to an edge device, as the service's
-    /// `applyConfigurationContent` does: makes missing modules, replaces the desired properties of those named, and
-    /// removes the modules an earlier deployment made and this one does not name.
-    ///
-    /// # Errors
-    /// When the device is no edge device, or the content no deployment.
-    pub(crate) fn apply_deployment(&self, id: &str, content: &Value) -> Result<(), IdentityFault> {
-        let identity = Identity::device(id)?;
-        let mut core = self.lock();
-        let device = core
-            .registry
-            .devices
-            .get(id)
-            .ok_or_else(|| IdentityFault::NotFound(identity.clone()))?;
-        if device.edge.is_none() {
-            return Err(IdentityFault::NotEdge(identity));
-        }
-        let Some(modules) = content.get("modulesContent").and_then(Value::as_object) else {
-            return Err(IdentityFault::Deployment(
-                "it has no object \"modulesContent\"".to_owned(),
-            ));
-        };
-        let named = deployed_modules(modules);
-        let stale = device.modules.iter().filter(|(id, module)| {
-            let managed = module.managed_by.as_deref() == Some(MANAGED_BY);
-            managed && !named.contains(id) && !SYSTEM_MODULES.contains(&id.as_str())
-        });
-        let stale: Vec<String> = stale.map(|(id, _)| id.clone()).collect();
-        for module in &named {
-            let target = Identity::module(id, module.as_str())?;
-            if core.client(&target).is_none() {
-                core.add_module(id, module, true);
-            }
-        }
-        for module in stale {
-            let identity = Identity::module(id, module.as_str())?;
-            core.inputs_sent.remove(&identity);
-            if let Some(live) = core.live.get(&identity) {
-                live.mailbox.end(EndReason::Removed);
-            }
-            core.record(Change::ModuleRemoved {
-                device: id.to_owned(),
-                id: module,
-            });
-        }
-        for (module, sections) in modules {
-            let target = Identity::module(id, module.as_str())?;
-            for (document, replace) in desired_documents(sections) {
-                core.update_twin(&target, document, replace)
-                    .map_err(|source| IdentityFault::Properties {
-                        module: module.clone(),
-                        source: Box::new(source),
-                    })?;
-            }
-        }
-        self.commit(&mut core).map_err(IdentityFault::Journal)
-    }
 }
 
 impl Core {
-    fn add_module(&mut self, device: &str, id: &str, managed: bool) {
+    pub(super) fn add_module(&mut self, device: &str, id: &str, managed: bool) {
         let module = Module {
             client: new_client(),
             managed_by: managed.then(|| MANAGED_BY.to_owned()),
@@ -322,36 +264,4 @@ fn new_client() -> Client {
         model_id: String::new(),
         subscriptions: Vec::new(),
     }
-}
-
-/// Module ids a deployment is about: those with content, and those the agent is to run.
-fn deployed_modules(content: &Map<String, Value>) -> Vec<String> {
-    let agent = content
-        .get("$edgeAgent")
-        .and_then(|agent| agent.pointer("/properties.desired/modules"));
-    let run = agent
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(Map::keys);
-    let mut named: Vec<String> = content.keys().chain(run).cloned().collect();
-    named.sort_unstable();
-    named.dedup();
-    named
-}
-
-/// Twin documents of one module's content: `properties.desired` replaces the section, a layered
-/// `properties.desired.a.b` sets one part of it.
-fn desired_documents(sections: &Value) -> Vec<(Value, bool)> {
-    let mut documents = Vec::new();
-    for (key, value) in sections.as_object().into_iter().flatten() {
-        if key == "properties.desired" {
-            documents.insert(0, (json!({"properties": {"desired": value}}), true));
-        } else if let Some(path) = key.strip_prefix("properties.desired.") {
-            let nested = path
-                .rsplit('.')
-                .fold(value.clone(), |inner, name| json!({name: inner}));
-            documents.push((json!({"properties": {"desired": nested}}), false));
-        }
-    }
-    documents
 }

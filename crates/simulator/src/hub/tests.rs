@@ -354,3 +354,18 @@ fn wrong_routes_leave_the_ones_before_and_say_so() {
     sensed(&hub, &connect(&hub, "edge01/sensor"), 7);
     assert_eq!(at_hub(&hub), [7]);
 }
+
+#[test]
+fn a_deployment_is_taken_whole_or_not_at_all() {
+    let hub = furnished(None);
+    let mut broken = deployment();
+    broken["modulesContent"]["sensor"]["properties.desired"] = json!({"holdOffMs": 1});
+    broken["modulesContent"]["extra"] = json!({"properties.desired": {"a.b": 1}});
+    let before = hub.twin(&identity("edge01/sensor")).expect("registered");
+    let fault = hub
+        .apply_deployment("edge01", &broken)
+        .expect_err("a name with a dot");
+    assert!(fault.to_string().contains("extra"), "{fault}");
+    assert_eq!(hub.twin(&identity("edge01/sensor")).ok(), Some(before));
+    assert!(hub.twin(&identity("edge01/extra")).is_err(), "not made");
+}
