@@ -53,9 +53,9 @@ pub enum JournalError {
         /// Why.
         source: io::Error,
     },
-    /// A segment is damaged in the middle, which a kill cannot cause.
+    /// A segment is damaged, as no kill can cause it.
     #[error(
-        "{path} is damaged at byte {offset}; move the file away to start from what the other segments hold"
+        "{path} is damaged at byte {offset}; move the file away to start from what the other segments hold, or cut it there to keep what comes before"
     )]
     Damaged {
         /// Which segment.
@@ -137,7 +137,7 @@ impl Journal {
             let bytes = fs::read(&path).map_err(io_error(&path))?;
             let good = read_frames(&bytes, &mut replay);
             let newest = index + 1 == segments.len();
-            if good < bytes.len() && !newest {
+            if good < bytes.len() && !(newest && is_torn(&bytes[good..])) {
                 return Err(JournalError::Damaged { path, offset: good });
             }
             if good < bytes.len() {
@@ -292,6 +292,16 @@ fn read_frames(bytes: &[u8], replay: &mut impl FnMut(Kind, &[u8])) -> usize {
         at = next;
     }
     at
+}
+
+/// Whether these bytes are the beginning of a frame whose rest was never written, as a kill leaves it. A frame that is
+/// whole but wrong was damaged by something else, and what follows it was acknowledged.
+fn is_torn(rest: &[u8]) -> bool {
+    let Some(length) = rest.first_chunk::<4>() else {
+        return true;
+    };
+    let length = u32::from_le_bytes(*length) as usize;
+    (1..=MAX_FRAME).contains(&length) && rest.len() < HEADER + length
 }
 
 fn frame_at(bytes: &[u8], at: usize) -> Option<(Kind, &[u8], usize)> {

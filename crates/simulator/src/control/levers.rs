@@ -35,7 +35,12 @@ pub(super) async fn pull(State(simulator): Shared, body: Body<Pull>) -> Result<J
     let Json(pull) = body?;
     let target = match pull.target {
         None => Target::Everybody,
-        Some(named) => Target::One(Identity::new(named.device_id, named.module_id)?),
+        Some(named) => {
+            let identity = Identity::new(named.device_id, named.module_id)?;
+            // A lever on a name nobody has would let a test pass that tests nothing.
+            simulator.twin(&identity)?;
+            Target::One(identity)
+        }
     };
     let levers = [
         pull.link.map(Lever::Link),

@@ -114,3 +114,28 @@ fn only_the_owner_can_read_keys() {
         assert_eq!(segment.permissions().mode() & 0o777, 0o600);
     }
 }
+
+#[test]
+fn damage_in_the_newest_segment_is_told_rather_than_cut_off() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut journal = Journal::open(dir.path(), |_, _| {}).expect("it opens");
+    for number in 0..3 {
+        journal.stage(Kind::Change, &[number; 20]);
+    }
+    journal.commit().expect("it writes");
+    drop(journal);
+    let path = segment_path(dir.path(), 1);
+    let whole = fs::read(&path).expect("the segment is there");
+    let second = whole.len() / 3;
+    let mut damaged = whole.clone();
+    damaged[second + HEADER + 5] ^= 1;
+    for (bytes, offset) in [(damaged, second), (b"somebody's notes".to_vec(), 0)] {
+        fs::write(&path, &bytes).expect("it is damaged");
+        let error = Journal::open(dir.path(), |_, _| {}).expect_err("damage is noticed");
+        assert!(
+            matches!(error, JournalError::Damaged { offset: at, .. } if at == offset),
+            "{error}"
+        );
+        assert_eq!(fs::read(&path).expect("it is there"), bytes, "left alone");
+    }
+}
