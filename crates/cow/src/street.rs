@@ -190,7 +190,9 @@ impl Running {
     /// Resolves when every module that is to run is connected and has been heard at the hub; tells `waiting` whom it
     /// waits for should that take long.
     pub(crate) async fn ready(&mut self, waiting: impl FnOnce(String)) {
-        self.readiness.reached(waiting).await;
+        let modules = &self.street.modules;
+        let told = |missing: String| waiting(missing + &exits(modules));
+        self.readiness.reached(told).await;
     }
 
     /// Where a browser or a command finds it.
@@ -231,4 +233,14 @@ async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simul
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whose processes have ended, for somebody who waits to hear from them.
+fn exits(modules: &Modules) -> String {
+    let ended = modules.names().filter_map(|name| {
+        let state = modules.state(name)?;
+        let (code, status) = (state.last_exit?.code(), state.status.as_str());
+        Some(format!("; {name} exited with {code} (now: {status})"))
+    });
+    ended.collect()
 }
