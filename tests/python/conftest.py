@@ -9,25 +9,26 @@ from simulator import REPOSITORY, Simulator
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
 
 
-def stop(simulator):
-    code = simulator.stop()
-    assert code == 0, simulator.logged()
-    assert " ERROR " not in simulator.logged(), simulator.logged()
-
-
 @pytest.fixture(scope="session")
 def simulator():
-    simulator = Simulator()
-    yield simulator
-    stop(simulator)
+    with Simulator() as simulator:
+        yield simulator
+        simulator.end()
 
 
 @pytest.fixture(scope="session")
 def edge_simulator():
     """A simulator with the Edge runtime's side of a deployment: workload sockets for modules that run elsewhere."""
-    simulator = Simulator("--manifest", REPOSITORY / "tests/edge.deployment.json")
-    yield simulator
-    stop(simulator)
+    with Simulator("--manifest", REPOSITORY / "tests/edge.deployment.json") as simulator:
+        yield simulator
+        simulator.end()
+
+
+@pytest.fixture
+def kept_simulator(tmp_path):
+    """A simulator of one test's own that keeps its state over a kill."""
+    with Simulator("--state", tmp_path / "state") as simulator:
+        yield simulator
 
 
 @pytest.fixture

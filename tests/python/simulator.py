@@ -95,6 +95,7 @@ class Simulator:
         line = self.process.stdout.readline()
         timer.cancel()
         if not line:
+            self.kill()
             raise AssertionError(f"{' '.join(self.arguments)} did not get ready:\n{self.logged()}")
         self.ready = json.loads(line)
         control = urllib.parse.urlsplit(self.ready["control"])
@@ -106,6 +107,20 @@ class Simulator:
     def logged(self):
         self.log.seek(0)
         return self.log.read()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """However a test ends, nothing goes on after it."""
+        if self.process.poll() is None:
+            self.kill()
+
+    def end(self):
+        """Stops it, and checks that it had nothing to complain of."""
+        code = self.stop()
+        assert code == 0, self.logged()
+        assert " ERROR " not in self.logged(), self.logged()
 
     def kill(self):
         """As a power cut does."""

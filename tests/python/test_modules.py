@@ -5,7 +5,7 @@ from azure.iot.device import Message
 from azure.iot.device.exceptions import ClientError
 
 from sdk import CLIENTS, Client
-from simulator import BOUND, Refused, Simulator, bodies
+from simulator import BOUND, Refused, bodies
 
 TO_HUB = "FROM /messages/* INTO $upstream"
 TO_ALARM = 'FROM /messages/modules/sensor/outputs/distance INTO BrokeredEndpoint("/modules/alarm/inputs/near")'
@@ -229,8 +229,8 @@ def test_the_edge_hub_reports_who_is_connected(edge, alarm):
     assert edge.reported("$edgeHub")["clients"][f"{edge.id}/alarm"]["status"] == "Disconnected"
 
 
-def test_a_killed_edge_hub_keeps_what_it_acknowledged(tmp_path, flavour, monkeypatch):
-    simulator = Simulator("--state", tmp_path / "state")
+def test_a_killed_edge_hub_keeps_what_it_acknowledged(kept_simulator, flavour, monkeypatch):
+    simulator = kept_simulator
     edge = simulator.add_device(edge=True, modules=["sensor"])
     edge.route(up=TO_HUB)
     for name, value in environment(edge, "sensor").items():
@@ -250,4 +250,4 @@ def test_a_killed_edge_hub_keeps_what_it_acknowledged(tmp_path, flavour, monkeyp
         sensor.send_to("distance", f"{number}")
     assert bodies(edge.events(25)) == list(range(25))
     sensor.shut_down()
-    assert simulator.stop() == 0
+    simulator.end()

@@ -18,23 +18,17 @@ def driver(request):
 @pytest.fixture(scope="module")
 def street(driver):
     """One bay for many tests, with a sensor that does not think for three seconds."""
-    street = Simulator(command="up")
-    bay = Device(street, street.ready["devices"][0])
-    bay.desire({"holdOffMs": 200}, module="hc-sr04")
-    yield street
-    stop(street)
+    with Simulator(command="up") as street:
+        bay_of(street).desire({"holdOffMs": 200}, module="hc-sr04")
+        yield street
+        street.end()
 
 
 @pytest.fixture
 def new_street():
-    street = Simulator(command="up")
-    yield street
-    stop(street)
-
-
-def stop(street):
-    assert street.stop() == 0, street.logged()
-    assert " ERROR " not in street.logged(), street.logged()
+    with Simulator(command="up") as street:
+        yield street
+        street.end()
 
 
 def bay_of(street):
@@ -268,9 +262,15 @@ def test_the_stream_can_be_filtered_paused_and_cleared(page):
     page.until_any("#stream .event-method", "book", "200")
 
 
-def test_a_street_of_several_bays(driver):
-    street = Simulator("--bays", "3", command="up")
-    page = Page(driver, street.ready["page"])
+@pytest.fixture
+def long_street():
+    with Simulator("--bays", "3", command="up") as street:
+        yield street
+        street.end()
+
+
+def test_a_street_of_several_bays(driver, long_street):
+    page = Page(driver, long_street.ready["page"])
     assert [tile.get_attribute("data-bay") for tile in page.all(".tile")] == ["bay-01", "bay-02", "bay-03"]
     assert page.width_is_kept()
     page.click(".tile[data-bay=bay-02]")
@@ -283,4 +283,3 @@ def test_a_street_of_several_bays(driver):
     assert page.width_is_kept()
     assert page.complaints() == []
     page.leave()
-    stop(street)

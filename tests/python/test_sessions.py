@@ -13,7 +13,7 @@ from azure.iot.device.exceptions import CredentialError
 from azure.iot.device.iothub import abstract_clients
 
 from sdk import CLIENTS, Client
-from simulator import BOUND, Simulator, bodies, until
+from simulator import BOUND, bodies, until
 
 
 def firsts(found):
@@ -233,8 +233,8 @@ def test_a_token_an_application_made_is_replaced_by_another(simulator, device, f
     client.shut_down()
 
 
-def test_a_killed_simulator_keeps_what_it_acknowledged_and_who_listens(tmp_path, flavour):
-    simulator = Simulator("--state", tmp_path / "state")
+def test_a_killed_simulator_keeps_what_it_acknowledged_and_who_listens(kept_simulator, flavour):
+    simulator = kept_simulator
     device = simulator.add_device()
     sdk = CLIENTS["device", flavour].create_from_connection_string(
         device.connection_string, server_verification_cert=simulator.ca, connection_retry_interval=1
@@ -252,4 +252,4 @@ def test_a_killed_simulator_keeps_what_it_acknowledged_and_who_listens(tmp_path,
     assert bodies(device.events(20)) == list(range(20))
     assert client.twin()["reported"]["before"] is True
     client.shut_down()
-    assert simulator.stop() == 0
+    simulator.end()
