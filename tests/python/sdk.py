@@ -157,6 +157,11 @@ class Client:
     def until_connected(self, connected=True):
         self.states.until(lambda state: state == connected)
 
+    def until_reconnected(self):
+        """Waits for a connection's end and the next one's beginning, which may be too close to be told apart."""
+        self.states.take(2)
+        until("the client is connected", lambda: self.sdk.connected)
+
     def listen(self):
         """Connects, and subscribes to all there is. Only an SDK that was asked for the twin asks for it after a cut."""
         self.connect().take_messages().take_patches().answer_methods(lambda _, payload: (200, payload))

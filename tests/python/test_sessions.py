@@ -38,8 +38,7 @@ def everywhere(device, client):
 def test_a_token_is_renewed_and_nothing_subscribed_is_lost(device, open_client):
     # The SDK renews 120 s before the end.
     client = open_client(device.connection_string, sastoken_ttl=121).listen()
-    client.until_connected(False)
-    client.until_connected()
+    client.until_reconnected()
     everywhere(device, client)
     assert client.faults.none_yet()
 
@@ -47,8 +46,7 @@ def test_a_token_is_renewed_and_nothing_subscribed_is_lost(device, open_client):
 def test_an_expired_token_ends_the_connection_and_the_next_one_hears_everything(device, open_client):
     client = open_client(device.connection_string).listen()
     device.pull(expireTokens=True)
-    client.until_connected(False)
-    client.until_connected()
+    client.until_reconnected()
     everywhere(device, client)
 
 
@@ -94,7 +92,7 @@ def test_a_dropped_acknowledgement_makes_the_sdk_send_again(device, open_client)
     device.events(1)
     assert not sent.done()
     device.pull(expireTokens=True)
-    sent.result(BOUND)
+    client.finish(sent, "once more")
     assert bodies(device.events(2)) == ["once more", "once more"]
 
 
@@ -227,8 +225,7 @@ def test_a_token_an_application_made_is_replaced_by_another(simulator, device, f
     client.listen()
     until("the SDK asks for a token", lambda: wanted)
     client.call("update_sastoken", token(audience, key))
-    client.until_connected(False)
-    client.until_connected()
+    client.until_reconnected()
     everywhere(device, client)
     client.shut_down()
 

@@ -49,8 +49,7 @@ def test_a_module_starts_from_the_runtimes_environment(edge, open_module):
 
 def test_a_token_is_signed_again_before_it_ends(edge, open_module):
     alarm = open_module(environment(edge, "alarm"), sastoken_ttl=121).listen()
-    alarm.until_connected(False)
-    alarm.until_connected()
+    alarm.until_reconnected()
     assert edge.invoke("still", "there", module="alarm") == {"status": 200, "payload": "there"}
     assert alarm.faults.none_yet()
 
