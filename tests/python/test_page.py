@@ -50,7 +50,7 @@ def page(driver, street, bay):
 
 
 def put_at_rest(street, bay):
-    # What a test did to the bay ends with the test, however the test ended.
+    """What a test did to the bay ends with the test, however the test ended."""
     street.pull(link="up", upstream="up")
     board = f"/control/boards/{bay.id}"
     street.ask("POST", board, {"command": "cableCut", "on": False})
