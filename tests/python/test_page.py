@@ -290,3 +290,19 @@ def test_a_street_of_several_bays(driver, long_street):
     assert page.width_is_kept()
     assert page.complaints() == []
     page.leave()
+
+
+def test_a_tab_in_the_background_catches_up(page, bay):
+    page.click(CAR_IN)
+    page.until_attribute("#lampdot", "data-colour", "red")
+    board = f"/control/boards/{bay.id}"
+    tab = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    bay.simulator.ask("POST", board, {"command": "carLeaves"})
+    until("the lamp is green", lambda: bay.simulator.ask("GET", board)["lamp"]["colour"] == "green")
+    page.driver.close()
+    page.driver.switch_to.window(tab)
+    page.until("#live", "live")
+    page.until("#occupancy", "free")
+    page.until_attribute("#lampdot", "data-colour", "green", within=5)
+    page.until_attribute("#lamp", "data-colour", "green", within=5)

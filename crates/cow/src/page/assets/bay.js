@@ -16,9 +16,13 @@ function showState(state) {
   scene.showState(state);
   knobs.showState(state);
   facts.showState(state);
+  // A lamp that changed while nobody looked, and is steady since, has no word of its own to say.
+  if (state.lamp.colour !== shown) showLamp(state.lamp.colour);
 }
 
+let shown = null;
 function showLamp(colour) {
+  shown = colour;
   scene.showLamp(colour);
   facts.showPins(colour);
   pulses.lamp(colour);
@@ -36,10 +40,8 @@ function observe(observation) {
 }
 
 const first = JSON.parse(document.getElementById("first").textContent);
-showState(first);
 for (const { colour, msAgo } of first.lamp.history) pulses.lamp(colour, msAgo);
-scene.showLamp(first.lamp.colour);
-facts.showPins(first.lamp.colour);
+showState(first);
 
 // A tab that was hidden, or a street that was restarted, missed something: each opening catches up.
 follow(board("/stream"), {

@@ -66,14 +66,21 @@ function showWay(way) {
 }
 let again = 0;
 
+// When the trace last told of a module, so that an answer asked for before then does not take it back.
+const told = new Map();
+
 export function observe(observation) {
-  if (observation.kind === "connection" && observation.moduleId) showConnection(observation.moduleId, observation.state, observation.reason);
+  if (observation.kind === "connection" && observation.moduleId) {
+    told.set(observation.moduleId, performance.now());
+    showConnection(observation.moduleId, observation.state, observation.reason);
+  }
   if (observation.kind === "upstream") showWay(observation);
   if (observation.kind === "lever") refresh();
 }
 
 // Levers and connections as the simulator has them, also after a restart of it.
 export async function refresh() {
+  const asked = performance.now();
   try {
     const [{ levers, upstream: ways }, devices] = await Promise.all([get("/control/levers"), get("/control/devices")]);
     const held = (list, module) => list.some((who) => who === "*" || who === identity(module));
@@ -89,7 +96,9 @@ export async function refresh() {
     }
     showWay(ways[device]);
     const ours = devices.find((one) => one.deviceId === device);
-    for (const module of ours?.modules ?? []) showConnection(module.moduleId, module.connected ? "connected" : "disconnected");
+    for (const { moduleId, connected } of ours?.modules ?? []) {
+      if ((told.get(moduleId) ?? 0) < asked) showConnection(moduleId, connected ? "connected" : "disconnected");
+    }
   } catch {
     // The stream says that the simulator is away; saying it twice helps nobody.
   }
