@@ -1,0 +1,10 @@
+//! Bay module provisioning: who this device is; stock to project and back.
+//!
+//! It does *not* decide who a device may become: whoever hands it a registration does.
+//!
+//! **Invariant:** whenever the power goes, the device comes up with the old or the new identity,
+//! whole, and the journal says which.
+
+pub mod disk;
+pub mod edge_config;
+pub mod journal;
