@@ -9,6 +9,7 @@
 //! whatever one side of this crate writes the other side reads back unchanged.
 
 pub mod connection_string;
+pub mod dps;
 pub mod error;
 pub mod identity;
 pub mod message;
