@@ -105,7 +105,8 @@ export class Refused extends Error {
 
 export class Simulator {
   static async start(...more) {
-    const cow = process.env.COW ?? `${REPOSITORY}target/release/cow`;
+    const machine = { x64: 'x86_64', arm64: 'aarch64' }[process.arch];
+    const cow = process.env.COW ?? `${REPOSITORY}target/${machine}-unknown-linux-gnu/release/cow`;
     assert.ok(existsSync(cow), `${cow} is missing: run \`cargo build --release\`, or name another with COW`);
     const simulator = new Simulator();
     const args = ['sim', '--json', '--address', await freeAddress(), ...more];

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import platform
 import random
 import signal
 import socket
@@ -45,7 +46,8 @@ def until(what, condition, within=BOUND):
 
 def cow():
     """The program under test."""
-    program = Path(os.environ.get("COW", REPOSITORY / "target/release/cow"))
+    built = REPOSITORY / f"target/{platform.machine()}-unknown-linux-gnu/release/cow"
+    program = Path(os.environ.get("COW", built))
     assert program.exists(), f"{program} is missing: run `cargo build --release`, or name another with COW"
     return str(program)
 

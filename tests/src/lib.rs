@@ -1,6 +1,6 @@
 //! A running `cow`, as tests drive it: the built binary as a process, its control API over HTTP.
 //!
-//! The binary is the one in `COW`, else `target/release/cow`: tests are about what people run, not about a test build.
+//! The binary is the one in `COW`, else the release build: tests are about what people run, not about a test build.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -38,14 +38,23 @@ pub struct Cow {
 /// When it is not built.
 #[must_use]
 pub fn binary() -> PathBuf {
-    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/release/cow");
-    let program = std::env::var_os("COW").map_or(built, PathBuf::from);
+    let program = std::env::var_os("COW").map_or_else(built, PathBuf::from);
     assert!(
         program.is_file(),
         "{} is not there: `cargo build --release -p cow` makes it, or name another with COW",
         program.display()
     );
     program
+}
+
+/// Beside this test: `target/TRIPLE/debug/deps/TEST` and `target/TRIPLE/release/cow`.
+fn built() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let target = test
+        .ancestors()
+        .nth(3)
+        .expect("a test lies in target/TRIPLE/PROFILE/deps");
+    target.join("release/cow")
 }
 
 impl Cow {
