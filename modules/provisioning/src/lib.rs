@@ -5,6 +5,8 @@
 //! **Invariant:** whenever the power goes, the device comes up with the old or the new identity,
 //! whole, and the journal says which.
 
+pub mod desk;
 pub mod disk;
 pub mod edge_config;
 pub mod journal;
+pub mod view;
