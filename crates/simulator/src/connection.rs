@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::link::Link;
+use crate::certificates::PeerCertificates;
 use crate::hub::{Attached, Face, Hub, Refusal};
 use crate::mailbox::{self, Delivery, EndReason, Settles};
 use crate::wire::{self, Packet, QoS, ReturnCode};
@@ -33,6 +34,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     hub: Arc<Hub>,
     stream: S,
     face: Option<Face>,
+    peer: Option<PeerCertificates>,
 ) {
     let mut link = Link::new(stream);
     let connect = match timeout(CONNECT_WITHIN, link.read_connect()).await {
@@ -40,7 +42,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(Err(reason)) => return hub.note_stranger(&reason),
         Err(_) => return hub.note_stranger("no CONNECT within a minute"),
     };
-    let attached = match hub.connect(&connect, face) {
+    let attached = match hub.connect(&connect, face, peer) {
         Ok(attached) => attached,
         Err(Refusal { code, .. }) => {
             if let Some(code) = code {

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -15,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::certificates::PeerCertificates;
 use crate::connection;
 use crate::hub::{Face, Hub};
 
@@ -74,13 +76,15 @@ pub(crate) async fn serve_mqtt(
 ) {
     accept(bound, tls, stop, move |stream| {
         let face = named_face(&hub, &stream);
+        let peer = PeerCertificates::of(stream.get_ref().1);
         // Boxed, so that the connection does not carry the size of the handshake it has behind it.
-        Box::pin(connection::serve(hub.clone(), stream, face))
+        Box::pin(connection::serve(hub.clone(), stream, face, peer))
     })
     .await;
 }
 
-/// Serves HTTPS until `stop`.
+/// Serves HTTPS until `stop`. Requests of a client that presented certificates carry them as the extension
+/// [`PeerCertificates`].
 pub(crate) async fn serve_https(
     bound: Bound,
     tls: TlsAcceptor,
@@ -88,7 +92,14 @@ pub(crate) async fn serve_https(
     stop: CancellationToken,
 ) {
     accept(bound, tls, stop, move |stream| {
-        let service = TowerToHyperService::new(router.clone());
+        let peer = PeerCertificates::of(stream.get_ref().1);
+        let router = TowerToHyperService::new(router.clone());
+        let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+            if let Some(peer) = &peer {
+                request.extensions_mut().insert(peer.clone());
+            }
+            router.call(request)
+        });
         Box::pin(async move {
             let builder = hyper::server::conn::http1::Builder::new();
             let served = builder

@@ -3,6 +3,8 @@
 //! The authority is made once and kept, so that people trust one file; the server certificate is short-lived
 //! and names whatever this start listens on.
 
+mod possession;
+
 use std::fs;
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -17,6 +19,8 @@ use rcgen::{
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
+
+use self::possession::Possession;
 
 /// What can go wrong with certificates on disk or in memory.
 #[derive(Debug, Error)]
@@ -166,6 +170,7 @@ impl Authority {
 }
 
 /// The TLS side of a server with this certificate: TLS 1.2 stays on because the Python device SDK speaks nothing else.
+/// Clients are asked for a certificate and may have none; those who present one prove that they hold its key.
 ///
 /// # Errors
 /// When the pair does not fit together, which would be a bug of the issuer.
@@ -181,10 +186,11 @@ pub(crate) fn server_config(
         .map_err(general)?;
     let key = PrivateKeyDer::from_pem_slice(issued.key_pem.as_bytes()).map_err(general)?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let possession = Possession::new(&provider);
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(PkiError::Tls)?
-        .with_no_client_auth()
+        .with_client_cert_verifier(possession)
         .with_single_cert(chain, key)
         .map_err(PkiError::Tls)?;
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();

@@ -3,19 +3,20 @@
 use std::io;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use futures_util::{SinkExt, StreamExt};
 use hub_proto::identity::Identity;
 use hub_proto::method::MethodRequest;
 use serde_json::json;
 use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
+use crate::certificates::PeerCertificates;
 use crate::connection;
 use crate::hub::{Caller, Hub, InvokeError};
 
@@ -33,12 +34,17 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
         .with_state(hub)
 }
 
-async fn upgrade(State(hub): State<Arc<Hub>>, upgrade: WebSocketUpgrade) -> Response {
+async fn upgrade(
+    State(hub): State<Arc<Hub>>,
+    peer: Option<Extension<PeerCertificates>>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let peer = peer.map(|Extension(peer)| peer);
     upgrade
         .protocols(["mqtt"])
         .read_buffer_size(WEBSOCKET_BUFFER)
         .write_buffer_size(WEBSOCKET_BUFFER)
-        .on_upgrade(move |socket| connection::serve(hub, byte_stream(socket), None))
+        .on_upgrade(move |socket| connection::serve(hub, byte_stream(socket), None, peer))
 }
 
 /// The bytes of the binary messages in both directions, as if it were a TCP connection.

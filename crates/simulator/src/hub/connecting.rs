@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::{Core, Face, Hub, Live, keys};
+use crate::certificates::PeerCertificates;
 use crate::change::Change;
 use crate::connection::End;
 use crate::mailbox::{EndReason, Mailbox};
@@ -62,6 +63,7 @@ impl Hub {
         &self,
         connect: &Connect,
         face: Option<Face>,
+        _peer: Option<PeerCertificates>,
     ) -> Result<Attached, Refusal> {
         let claimed = connect.client_id.parse::<Identity>().ok();
         let refused = |refusal: Refusal| {

@@ -77,7 +77,7 @@ fn connect_packet(id: &str, token: &str) -> Connect {
 }
 
 fn connect_with(hub: &Hub, id: &str, token: &str) -> Result<Attached, Option<ReturnCode>> {
-    hub.connect(&connect_packet(id, token), None)
+    hub.connect(&connect_packet(id, token), None, None)
         .map_err(|refusal| refusal.code)
 }
 

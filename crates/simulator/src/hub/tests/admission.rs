@@ -76,7 +76,7 @@ fn a_device_without_an_edge_speaks_to_the_hub_by_whatever_name() {
     let token = token(&hub, "pump7", "localhost/devices/pump7", 600);
     let connect = connect_packet("pump7", &token);
     let pump = hub
-        .connect(&connect, Some(Face::Edge))
+        .connect(&connect, Some(Face::Edge), None)
         .expect("a good token");
     let topic = "devices/pump7/messages/events/";
     publish(&hub, &pump, topic, r#"{"sequence":1}"#).expect("a good message");

@@ -47,7 +47,7 @@ async fn a_client_may_ask_much_at_once_if_it_reads_the_answers() {
         sent.extend(packet(0x30, &text("$iothub/twin/GET/?$rid=1")));
     }
     let (client, server) = tokio::io::duplex(1 << 20);
-    let serving = tokio::spawn(connection::serve(hub, server, None));
+    let serving = tokio::spawn(connection::serve(hub, server, None, None));
     let (mut reader, mut writer) = tokio::io::split(client);
     writer.write_all(&sent).await.expect("there is room for it");
     let answer = b"$iothub/twin/res/200/?$rid=1";
