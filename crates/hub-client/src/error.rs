@@ -1,7 +1,6 @@
 //! What can go wrong, one variant for each thing a caller could do something about.
 
 use std::io;
-use std::path::PathBuf;
 
 use thiserror::Error;
 
@@ -32,96 +31,15 @@ pub enum LinkError {
     /// The runtime's answer makes no sense.
     #[error("the Edge runtime's answer cannot be read: {0}")]
     WorkloadMalformed(&'static str),
-    /// There are no certificates to trust.
-    #[error(
-        "no certificate authorities to trust: set SSL_CERT_FILE or EdgeModuleCACertificateFile"
-    )]
-    NoTrustAnchors,
-    /// The file of certificates to trust went away or bad.
-    #[error("{path} holds no certificates that can be read")]
-    TrustFile {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// The name does not resolve, the port is closed, or there is no route.
-    #[error("{host}:{port} cannot be reached")]
-    Unreachable {
-        /// The gateway's or hub's name.
-        host: String,
-        /// The port.
-        port: u16,
-        /// What the attempt met.
-        #[source]
-        source: io::Error,
-    },
-    /// Nobody answered in time, be it TCP, TLS or MQTT.
-    #[error("{host}:{port} did not answer in time")]
-    TimedOut {
-        /// The gateway's or hub's name.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// The certificate is for another host.
-    #[error(
-        "the server's certificate is not for {host}: connect by a name it holds, or give it this one"
-    )]
-    WrongHostName {
-        /// The name that was connected to.
-        host: String,
-    },
-    /// The certificate comes from an authority that is not trusted here.
-    #[error("the certificate of {host} comes from an authority that is not trusted here")]
-    UntrustedCertificate {
-        /// The name that was connected to.
-        host: String,
-    },
-    /// The certificate's time has passed or not come; or this clock is wrong.
-    #[error("the certificate of {host} is not valid now: expired, or this clock is wrong")]
-    ExpiredCertificate {
-        /// The name that was connected to.
-        host: String,
-    },
-    /// TLS failed otherwise.
-    #[error("TLS with {host} failed")]
-    Tls {
-        /// The name that was connected to.
-        host: String,
-        /// What rustls says.
-        #[source]
-        source: rustls::Error,
-    },
-    /// Wrong key, expired token, disabled or unknown identity: the hub does not tell them apart.
-    #[error(
-        "the hub refused the credentials: wrong key, wrong clock, or the identity is disabled or unknown"
-    )]
-    CredentialsRefused,
-    /// The hub is busy or throttles.
-    #[error("the hub is busy")]
-    ServerBusy,
-    /// The hub refused the protocol or the client id.
-    #[error("the hub refused the connection with return code {0}")]
-    ProtocolRefused(u8),
+    /// There is no connection to the hub or gateway, or no longer one.
+    #[error(transparent)]
+    Connection(#[from] transport::Error),
     /// The hub will not let this client receive.
     #[error("the hub refused a subscription")]
     SubscriptionRefused,
-    /// The other side closed: it restarts, the token expired, or the same identity connected elsewhere.
-    #[error(
-        "the connection was closed by the other side: a restart, or a second connection of this identity"
-    )]
-    Closed,
-    /// The connection broke.
-    #[error("the connection broke")]
-    Broken(#[source] io::Error),
-    /// The other side no longer answers.
-    #[error("the other side no longer answers")]
-    Silent,
     /// A message was not acknowledged in time.
     #[error("a message was not acknowledged in time")]
     Unacknowledged,
-    /// The other side does not speak MQTT 3.1.1 as it should.
-    #[error("the other side broke the protocol: {0}")]
-    Protocol(String),
 }
 
 impl LinkError {
@@ -130,17 +48,14 @@ impl LinkError {
     /// The client tries again all the same: the mending may happen on the other side.
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
-        matches!(
-            self,
-            Self::WorkloadRefused { .. }
-                | Self::NoTrustAnchors
-                | Self::TrustFile { .. }
-                | Self::WrongHostName { .. }
-                | Self::UntrustedCertificate { .. }
-                | Self::ExpiredCertificate { .. }
-                | Self::CredentialsRefused
-                | Self::ProtocolRefused(_)
-        )
+        match self {
+            Self::WorkloadRefused { .. } => true,
+            Self::Connection(error) => error.is_permanent(),
+            Self::WorkloadUnreachable { .. }
+            | Self::WorkloadMalformed(_)
+            | Self::SubscriptionRefused
+            | Self::Unacknowledged => false,
+        }
     }
 }
 

@@ -3,22 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hub_proto::identity::Identity;
 use hub_proto::method::{MethodRequest, MethodResponse};
 use hub_proto::percent;
-use hyper::{Request, StatusCode};
 use jiff::Timestamp;
-use rustls::pki_types::ServerName;
 use serde_json::Value;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use transport::http::{ExchangeError, Request, RequestError, StatusCode, exchange_over_tls};
 
-use crate::error::{InvokeError, LinkError};
-use crate::http::{ExchangeError, exchange};
+use crate::error::InvokeError;
 use crate::source::Source;
-use crate::tls;
 
 const API_VERSION: &str = "2019-10-01";
 /// What is added to the method's own time-outs before the gateway is given up.
@@ -34,18 +27,25 @@ pub(crate) async fn method(
     let within = request.connect_timeout() + request.response_timeout() + MARGIN;
     let call = async {
         let request = http_request(source, token_life, target, request).await?;
-        let stream = connect(source).await?;
-        exchange(stream, request)
+        let config = source.tls().await?;
+        exchange_over_tls(&source.host, source.https_port, config, request, within)
             .await
             .map_err(|error| match error {
-                ExchangeError::Broken(error) => InvokeError::Exchange(error),
-                ExchangeError::Body => InvokeError::Malformed,
+                RequestError::Connection(transport::Error::TimedOut { .. }) => {
+                    InvokeError::TimedOut
+                }
+                RequestError::Connection(error) => InvokeError::Link(error.into()),
+                RequestError::Exchange(ExchangeError::Broken(error)) => {
+                    InvokeError::Exchange(error)
+                }
+                RequestError::Exchange(ExchangeError::Body) => InvokeError::Malformed,
             })
     };
-    let (status, body) = tokio::time::timeout(within, call)
+    // The limit is for everything: what the runtime takes to sign counts too.
+    let answer = tokio::time::timeout(within, call)
         .await
         .map_err(|_| InvokeError::TimedOut)??;
-    read_answer(status, &body)
+    read_answer(answer.status(), answer.body())
 }
 
 async fn http_request(
@@ -53,7 +53,7 @@ async fn http_request(
     token_life: Duration,
     target: &Identity,
     request: &MethodRequest,
-) -> Result<Request<Full<Bytes>>, InvokeError> {
+) -> Result<Request<Bytes>, InvokeError> {
     let now = Timestamp::now().as_second();
     let signed = source
         .credential
@@ -75,23 +75,8 @@ async fn http_request(
         .header("Content-Type", "application/json")
         .header("x-ms-edge-moduleId", source.identity.to_string())
         .header("Authorization", signed.token)
-        .body(Full::new(Bytes::from(body)))
+        .body(Bytes::from(body))
         .map_err(|_| InvokeError::Malformed)
-}
-
-async fn connect(source: &Source) -> Result<TlsStream<TcpStream>, LinkError> {
-    let (host, port) = (source.host.as_str(), source.https_port);
-    let config = tls::client_config(source).await?;
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| LinkError::WrongHostName {
-        host: host.to_owned(),
-    })?;
-    let tcp = TcpStream::connect((host, port))
-        .await
-        .map_err(|error| tls::classify(error, host, port))?;
-    TlsConnector::from(config)
-        .connect(name, tcp)
-        .await
-        .map_err(|error| tls::classify(error, host, port))
 }
 
 fn read_answer(status: StatusCode, body: &[u8]) -> Result<MethodResponse, InvokeError> {

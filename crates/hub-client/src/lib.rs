@@ -43,7 +43,6 @@ mod client;
 mod credentials;
 mod error;
 mod event;
-mod http;
 mod invoke;
 mod message;
 mod options;
@@ -51,8 +50,6 @@ mod outbox;
 mod session;
 mod source;
 mod task;
-mod tls;
-mod transport;
 mod twin;
 mod workload;
 
@@ -64,4 +61,6 @@ pub use event::{Ack, Event, Events, Responder};
 pub use message::Message;
 pub use options::{BackoffLimits, Options, OutboxLimits, WhenFull};
 pub use source::{Problem, Source, SourceError};
+/// What [`LinkError::Connection`] holds.
+pub use transport::Error as ConnectionError;
 pub use twin::{TwinSection, TwinState};

@@ -16,6 +16,7 @@ pub(crate) type Ticket = u64;
 
 /// So much may be on its way at once; one message always may, whatever its size.
 pub(crate) const MAX_IN_FLIGHT: usize = 64;
+const _: () = assert!(MAX_IN_FLIGHT <= transport::mqtt::MAX_IN_FLIGHT as usize);
 const MAX_BYTES_IN_FLIGHT: usize = 1 << 20;
 
 /// A message as it is published.

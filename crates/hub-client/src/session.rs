@@ -248,7 +248,7 @@ impl Session {
             }
             Phase::Leaving { until } if until <= now => {
                 self.outputs.push_back(Output::Drop);
-                self.handle_down(LinkError::Silent, now);
+                self.handle_down(transport::Error::Silent.into(), now);
             }
             _ => {}
         }

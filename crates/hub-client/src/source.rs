@@ -10,14 +10,16 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use hub_proto::connection_string::{self, ConnectionString};
 use hub_proto::identity::Identity;
+use rustls::ClientConfig;
 use thiserror::Error;
+use transport::{Trust, tls};
 
 use crate::credentials::Credential;
-use crate::error::error_chain;
-use crate::tls::{self, Trust};
+use crate::error::{LinkError, error_chain};
 use crate::workload::{Workload, WorkloadUri};
 
 const MQTT_PORT: u16 = 8883;
@@ -36,7 +38,8 @@ pub struct Source {
     pub(crate) mqtt_port: u16,
     pub(crate) https_port: u16,
     pub(crate) credential: Credential,
-    pub(crate) trust: Trust,
+    /// `None`: whom the Edge runtime says, asked at each connection.
+    pub(crate) trust: Option<Trust>,
 }
 
 /// Everything that is wrong with an environment, at once.
@@ -110,9 +113,7 @@ impl Source {
             problems: Vec::new(),
         };
         let trust = ca_pem.map_or(Some(Trust::System), |pem| {
-            tls::certificates(pem.as_bytes())
-                .map(Trust::Only)
-                .or_else(|| reader.problem("ca_pem", "holds no certificate"))
+            Trust::only(pem).or_else(|| reader.problem("ca_pem", "holds no certificate"))
         });
         let source = trust
             .and_then(|trust| reader.parse_connection_string("connection string", text, trust));
@@ -141,6 +142,16 @@ impl Source {
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
+    }
+
+    /// What the next connection is secured with.
+    pub(crate) async fn tls(&self) -> Result<Arc<ClientConfig>, LinkError> {
+        let trust = match (&self.trust, &self.credential) {
+            (Some(trust), _) => trust,
+            (None, Credential::Workload(workload)) => &workload.trust().await?,
+            (None, _) => &Trust::System,
+        };
+        Ok(tls::client_config(trust, None).await?)
     }
 }
 
@@ -187,7 +198,7 @@ impl Reader<'_> {
             host: host?,
             mqtt_port,
             https_port,
-            trust: Trust::Workload,
+            trust: None,
         })
     }
 
@@ -241,7 +252,7 @@ impl Reader<'_> {
             mqtt_port: MQTT_PORT,
             https_port: HTTPS_PORT,
             credential,
-            trust,
+            trust: Some(trust),
         })
     }
 

@@ -9,6 +9,7 @@ use hub_proto::user_name;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
+use transport::mqtt::{Link, LinkEvent, LinkOptions, Stuck};
 
 use self::application::Waiter;
 use crate::error::LinkError;
@@ -17,8 +18,6 @@ use crate::options::Options;
 use crate::outbox::Ticket;
 use crate::session::{Output, Session, TokenSpan};
 use crate::source::Source;
-use crate::tls;
-use crate::transport::{Link, LinkEvent, LinkOptions, Stuck};
 
 mod application;
 
@@ -134,7 +133,7 @@ async fn open(
     source: Arc<Source>,
     options: Options,
 ) -> Result<(LinkOptions, Option<TokenSpan>), LinkError> {
-    let config = tls::client_config(&source).await?;
+    let config = source.tls().await?;
     let (signed_at, unix_now) = (now(), Timestamp::now().as_second());
     let signed = source
         .credential
@@ -150,7 +149,8 @@ async fn open(
             &options.product,
             options.model_id.as_deref(),
         ),
-        password: signed.token,
+        password: Some(signed.token),
+        clean_session: false,
         keep_alive: options.keep_alive,
         tls: config,
     };
@@ -171,9 +171,11 @@ impl Task {
                 }
                 Output::Subscribe(filters) => self.on_link(|link| link.subscribe(filters)),
                 Output::PublishAcknowledged(packet) => {
-                    self.on_link(|link| link.publish(packet, true))
+                    self.on_link(|link| link.publish_acknowledged(packet.topic, packet.payload))
                 }
-                Output::Publish(packet) => self.on_link(|link| link.publish(packet, false)),
+                Output::Publish(packet) => {
+                    self.on_link(|link| link.publish(packet.topic, packet.payload))
+                }
                 Output::Acknowledge(packet) => self.on_link(|link| link.acknowledge(packet)),
                 Output::Disconnect => self.on_link(Link::disconnect),
                 Output::Drop => {
@@ -193,7 +195,8 @@ impl Task {
             };
             if let Err(Stuck) = done {
                 self.link = None;
-                self.session.handle_down(LinkError::Silent, now());
+                self.session
+                    .handle_down(transport::Error::Silent.into(), now());
             }
         }
         None
@@ -229,7 +232,7 @@ impl Task {
             }
             LinkEvent::Down(why) => {
                 self.link = None;
-                self.session.handle_down(why, now());
+                self.session.handle_down(why.into(), now());
             }
         }
     }

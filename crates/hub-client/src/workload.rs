@@ -6,14 +6,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hub_proto::workload::{Endpoint, ErrorResponse, SignRequest, SignResponse, TrustBundle};
-use hyper::{Request, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::net::{TcpStream, UnixStream};
+use transport::Trust;
+use transport::http::{ExchangeError, Request, Response, exchange};
 
 use crate::error::LinkError;
-use crate::http::{ExchangeError, exchange};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -74,12 +73,12 @@ impl Workload {
             .ok_or(LinkError::WorkloadMalformed("digest"))
     }
 
-    /// The certificates to trust, as PEM.
-    pub(crate) async fn trust_bundle(&self) -> Result<String, LinkError> {
+    /// Whom to trust.
+    pub(crate) async fn trust(&self) -> Result<Trust, LinkError> {
         let bundle: TrustBundle = self
             .call(&Endpoint::TrustBundle, Vec::new(), "give the trust bundle")
             .await?;
-        Ok(bundle.certificate)
+        Trust::only(&bundle.certificate).ok_or(LinkError::WorkloadMalformed("trust bundle"))
     }
 
     async fn call<T: DeserializeOwned>(
@@ -92,14 +91,15 @@ impl Workload {
             uri: self.uri.to_string(),
             source,
         };
-        let (status, body) =
-            match tokio::time::timeout(ANSWER_WITHIN, self.exchange(endpoint, body)).await {
-                Ok(Ok(answer)) => answer,
-                Ok(Err(error)) => return Err(unreachable(error)),
-                Err(_) => return Err(unreachable(io::ErrorKind::TimedOut.into())),
-            };
+        let answer = match tokio::time::timeout(ANSWER_WITHIN, self.exchange(endpoint, body)).await
+        {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => return Err(unreachable(error)),
+            Err(_) => return Err(unreachable(io::ErrorKind::TimedOut.into())),
+        };
+        let (status, body) = (answer.status(), answer.body());
         if !status.is_success() {
-            let message = serde_json::from_slice::<ErrorResponse>(&body)
+            let message = serde_json::from_slice::<ErrorResponse>(body)
                 .map(|error| error.message)
                 .unwrap_or_default();
             return Err(LinkError::WorkloadRefused {
@@ -108,20 +108,16 @@ impl Workload {
                 message,
             });
         }
-        serde_json::from_slice(&body).map_err(|_| LinkError::WorkloadMalformed(what))
+        serde_json::from_slice(body).map_err(|_| LinkError::WorkloadMalformed(what))
     }
 
-    async fn exchange(
-        &self,
-        endpoint: &Endpoint,
-        body: Vec<u8>,
-    ) -> io::Result<(StatusCode, Bytes)> {
+    async fn exchange(&self, endpoint: &Endpoint, body: Vec<u8>) -> io::Result<Response<Bytes>> {
         let request = Request::builder()
             .method(endpoint.method())
             .uri(endpoint.target(&self.api_version))
             .header("Host", "localhost")
             .header("Content-Type", "application/json")
-            .body(Full::new(Bytes::from(body)))
+            .body(Bytes::from(body))
             .map_err(io::Error::other)?;
         let answer = match &self.uri {
             WorkloadUri::Unix(path) => exchange(UnixStream::connect(path).await?, request).await,

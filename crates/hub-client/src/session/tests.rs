@@ -5,6 +5,10 @@ use crate::options::{BackoffLimits, OutboxLimits, WhenFull};
 
 mod delivery;
 
+fn closed() -> LinkError {
+    transport::Error::Closed.into()
+}
+
 struct Bench {
     session: Session,
     now: Instant,
@@ -166,7 +170,7 @@ fn messages_wait_and_are_sent_again_in_order() {
     bench.session.handle_sent(2);
     bench.session.handle_acked(2, bench.now);
     assert!(has_settled(&bench.outputs(), 2));
-    bench.session.handle_down(LinkError::Closed, bench.now);
+    bench.session.handle_down(closed(), bench.now);
     bench.wait_for_open();
     bench.session.handle_up(None, bench.now);
     assert_eq!(bench.published(), ["message/1", "message/3"]);
@@ -195,7 +199,7 @@ fn attempts_back_off_until_a_connection_has_lasted() {
             bench.session.handle_up(None, bench.now);
             bench.now += online;
         }
-        bench.session.handle_down(LinkError::Closed, bench.now);
+        bench.session.handle_down(closed(), bench.now);
         let retry_in = bench.outputs().into_iter().find_map(|output| match output {
             Output::Notify(Notice::Disconnected { retry_in, .. }) => Some(retry_in),
             _ => None,
@@ -232,7 +236,7 @@ fn a_token_is_renewed_at_four_fifths_without_a_word() {
         has_settled(&outputs, 1) && matches!(outputs.last(), Some(Output::Disconnect)),
         "{outputs:?}"
     );
-    bench.session.handle_down(LinkError::Closed, bench.now);
+    bench.session.handle_down(closed(), bench.now);
     let outputs = bench.outputs();
     assert!(
         matches!(&outputs[..], [Output::Open]),
@@ -269,13 +273,13 @@ fn a_renewal_waits_only_so_long_and_tells_when_it_fails() {
     );
     bench
         .session
-        .handle_down(LinkError::CredentialsRefused, bench.now);
+        .handle_down(transport::Error::CredentialsRefused.into(), bench.now);
     let outputs = bench.outputs();
     assert!(
         matches!(
             &outputs[..],
             [Output::Notify(Notice::Disconnected {
-                why: LinkError::CredentialsRefused,
+                why: LinkError::Connection(transport::Error::CredentialsRefused),
                 ..
             })]
         ),
@@ -322,7 +326,7 @@ fn closing_flushes_and_takes_leave() {
         bench.outputs()[..],
         [Output::Settle(1, _), Output::Disconnect]
     ));
-    bench.session.handle_down(LinkError::Closed, bench.now);
+    bench.session.handle_down(closed(), bench.now);
     assert!(matches!(
         bench.outputs()[..],
         [Output::Drop, Output::Closed { undelivered: 0 }]

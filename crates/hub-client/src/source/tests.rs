@@ -109,7 +109,7 @@ fn development_tools_come_second() {
     let source = from(&variables).expect("complete");
     assert_eq!((source.host(), source.hub.as_str()), ("127.0.0.1", "h"));
     assert_eq!((source.mqtt_port, source.https_port), (18883, 10443));
-    assert!(matches!(source.trust, Trust::System));
+    assert!(matches!(source.trust, Some(Trust::System)));
     let mut variables = variables.to_vec();
     variables.push(("EdgeModuleCACertificateFile", "/does/not/exist.pem"));
     assert_eq!(problems(&variables), ["EdgeModuleCACertificateFile"]);

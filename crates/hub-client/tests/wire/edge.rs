@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
-use hub_client::{Client, Event, InvokeError, LinkError, Source};
+use hub_client::{Client, ConnectionError, Event, InvokeError, LinkError, Source};
 use hub_proto::identity::Identity;
 use hub_proto::method::MethodRequest;
 use hub_proto::sas::{self, SymmetricKey};
@@ -275,7 +275,10 @@ async fn methods_of_other_modules_go_over_https() {
         .await
         .expect_err("nobody there");
     assert!(
-        matches!(failure, InvokeError::Link(LinkError::Unreachable { .. })),
+        matches!(
+            failure,
+            InvokeError::Link(LinkError::Connection(ConnectionError::Unreachable { .. }))
+        ),
         "{failure:?}"
     );
     let invalid = MethodRequest {

@@ -1,6 +1,6 @@
 //! One error for each thing that can be wrong.
 
-use hub_client::{Client, Event, LinkError, Source};
+use hub_client::{Client, ConnectionError, Event, LinkError, Source};
 use rmqtt_codec::v3::ConnectAckReason;
 
 use super::options;
@@ -22,19 +22,19 @@ async fn refused_credentials_are_told_and_tried_again_with_a_new_token() {
     for (code, is_expected) in [
         (
             ConnectAckReason::NotAuthorized,
-            LinkError::CredentialsRefused.to_string(),
+            ConnectionError::CredentialsRefused.to_string(),
         ),
         (
             ConnectAckReason::BadUserNameOrPassword,
-            LinkError::CredentialsRefused.to_string(),
+            ConnectionError::CredentialsRefused.to_string(),
         ),
         (
             ConnectAckReason::ServiceUnavailable,
-            LinkError::ServerBusy.to_string(),
+            ConnectionError::ServerBusy.to_string(),
         ),
         (
             ConnectAckReason::IdentifierRejected,
-            LinkError::ProtocolRefused(2).to_string(),
+            ConnectionError::ProtocolRefused(2).to_string(),
         ),
     ] {
         hub.accept().await.connack(code).await;
@@ -53,7 +53,7 @@ async fn a_certificate_for_another_host_is_named_as_such() {
     let client = failure(hub.module());
     let (why, _) = tokio::join!(client, hub.accept_tls());
     assert!(
-        matches!(&why, LinkError::WrongHostName { host } if host == "127.0.0.1"),
+        matches!(&why, LinkError::Connection(ConnectionError::WrongHostName { host }) if host == "127.0.0.1"),
         "{why:?}"
     );
     assert!(why.is_permanent());
@@ -74,7 +74,10 @@ async fn an_unknown_authority_is_not_trusted() {
     let source = other.module().with_ports(hub.port, hub.port);
     let (why, _) = tokio::join!(failure(source), hub.accept_tls());
     assert!(
-        matches!(why, LinkError::UntrustedCertificate { .. }),
+        matches!(
+            why,
+            LinkError::Connection(ConnectionError::UntrustedCertificate { .. })
+        ),
         "{why:?}"
     );
 }
@@ -85,14 +88,26 @@ async fn a_closed_port_and_an_unknown_name_are_unreachable() {
     let source = hub.module();
     drop(hub);
     let why = failure(source).await;
-    assert!(matches!(why, LinkError::Unreachable { .. }), "{why:?}");
+    assert!(
+        matches!(
+            why,
+            LinkError::Connection(ConnectionError::Unreachable { .. })
+        ),
+        "{why:?}"
+    );
     assert!(!why.is_permanent());
 
     let text = format!("HostName=no.such.host.invalid;DeviceId=d;SharedAccessKey={KEY}");
     let ca = Hub::start().await.ca_pem;
     let source = Source::from_connection_string(&text, Some(&ca)).expect("complete");
     let why = failure(source).await;
-    assert!(matches!(why, LinkError::Unreachable { .. }), "{why:?}");
+    assert!(
+        matches!(
+            why,
+            LinkError::Connection(ConnectionError::Unreachable { .. })
+        ),
+        "{why:?}"
+    );
 }
 
 #[tokio::test]
@@ -100,5 +115,8 @@ async fn a_server_that_hangs_up_has_closed() {
     let hub = Hub::start().await;
     let (why, connection) = tokio::join!(failure(hub.module()), async { drop(hub.accept().await) });
     let () = connection;
-    assert!(matches!(why, LinkError::Closed), "{why:?}");
+    assert!(
+        matches!(why, LinkError::Connection(ConnectionError::Closed)),
+        "{why:?}"
+    );
 }

@@ -1,6 +1,6 @@
 //! Messages on their way to the hub.
 
-use hub_client::{Client, Event, LinkError, Message, SendError, TwinError};
+use hub_client::{Client, ConnectionError, Event, LinkError, Message, SendError, TwinError};
 use rmqtt_codec::types::QoS;
 use rmqtt_codec::v3::ConnectAckReason;
 use serde_json::json;
@@ -84,7 +84,7 @@ async fn a_reconnection_sends_the_rest_again_in_order() {
         match next(&mut events).await {
             Event::Connected => seen.push("connected"),
             Event::Disconnected {
-                why: LinkError::Closed,
+                why: LinkError::Connection(ConnectionError::Closed),
                 ..
             } => seen.push("disconnected"),
             Event::Twin(_) => seen.push("twin"),

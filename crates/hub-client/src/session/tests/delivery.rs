@@ -30,7 +30,7 @@ fn inputs_are_acknowledged_only_when_dealt_with_and_only_on_their_connection() {
     );
     bench.session.handle_ack(link, 5);
     assert!(matches!(bench.outputs()[..], [Output::Acknowledge(5)]));
-    bench.session.handle_down(LinkError::Closed, bench.now);
+    bench.session.handle_down(closed(), bench.now);
     bench.connect();
     bench.session.handle_ack(link, 5);
     assert!(
@@ -92,7 +92,7 @@ fn methods_are_handed_over_and_answered() {
 #[test]
 fn an_answer_outlives_a_reconnection_but_not_its_caller() {
     let mut bench = Bench::online();
-    bench.session.handle_down(LinkError::Closed, bench.now);
+    bench.session.handle_down(closed(), bench.now);
     bench
         .session
         .handle_response("old", 200, &serde_json::Value::Null, bench.now);
@@ -109,7 +109,7 @@ fn an_answer_outlives_a_reconnection_but_not_its_caller() {
 #[test]
 fn the_twin_is_fetched_anew_and_passed_on_only_when_it_moved() {
     let mut bench = Bench::online();
-    bench.session.handle_down(LinkError::Closed, bench.now);
+    bench.session.handle_down(closed(), bench.now);
     bench.wait_for_open();
     bench.session.handle_up(None, bench.now);
     assert!(
