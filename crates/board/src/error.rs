@@ -14,6 +14,14 @@ pub enum BoardError {
         /// What the system said.
         source: io::Error,
     },
+    /// The machine's system bus cannot be reached.
+    #[error("the system bus at {} cannot be reached: is its socket mounted here?", socket.display())]
+    Bus {
+        /// Its socket.
+        socket: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The connection to the board broke in the middle of a question, twice running.
     #[error("the board hung up")]
     HungUp {

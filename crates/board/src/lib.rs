@@ -1,7 +1,7 @@
 //! The board of one parking bay, as ports: what measures, what shines, what feeds it.
 //!
 //! A module asks [`Board::open`] for the board its settings name and takes the ports it needs:
-//! [`Ranger`], [`Lamp`], [`Gauge`], [`Thermometer`]. Which adapter stands behind a port is decided
+//! [`Ranger`], [`Lamp`], [`Gauge`], [`Thermometer`], [`Power`]. Which adapter stands behind a port is decided
 //! by the specification alone, so a module is the same program on a desk and on a pole.
 //!
 //! This crate does not decide anything about bays: a [`Ranger`] returns the echo's time and not a
@@ -15,6 +15,7 @@ mod error;
 mod gauge;
 mod lamp;
 mod open;
+mod power;
 mod ranger;
 mod thermometer;
 
@@ -26,5 +27,6 @@ pub use error::BoardError;
 pub use gauge::{Gauge, GaugeReading};
 pub use lamp::Lamp;
 pub use open::{Board, OpenError};
+pub use power::{Logind, Power};
 pub use ranger::{Echo, Ranger};
 pub use thermometer::Thermometer;

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::{Gauge, Lamp, Ranger, Thermometer, simulated::Line};
+use crate::{Gauge, Lamp, Power, Ranger, Thermometer, simulated::Line};
 
 /// A board, found by its specification.
 ///
@@ -58,6 +58,13 @@ impl Board {
 
     /// The fuel gauge.
     pub fn gauge(&self) -> impl Gauge + use<> {
+        match &self.adapter {
+            Adapter::Simulated { socket } => Line::new(socket),
+        }
+    }
+
+    /// The machine's power.
+    pub fn power(&self) -> impl Power + use<> {
         match &self.adapter {
             Adapter::Simulated { socket } => Line::new(socket),
         }

@@ -17,6 +17,7 @@
 //! | `{"do":"setLamp","colour":"red"}`, or `"#ff0000"` | `{"lamp":"set"}` |
 //! | `{"do":"readGauge"}` | `{"voltageMv":7420,"currentMa":-310,"chargePercent":87,"minutesToEmpty":412}` |
 //! | `{"do":"readThermometer"}` | `{"celsius":18.5}` |
+//! | `{"do":"reboot"}` | `{"power":"restarting"}` |
 //!
 //! A part that cannot answer says why: `{"fault":"the ranger does not answer: is its cable cut?"}`.
 //! So does the board, to a request it does not understand.
@@ -73,6 +74,9 @@ pub enum Change {
     Sampled(Sample),
     /// A port changed the lamp's colour.
     Lamp(Colour),
+    /// The machine on the board was asked to restart, and does: whoever runs its programs stops and starts
+    /// them. The lamp is dark from here on.
+    Restarted,
     /// A command was obeyed: [`SimulatedBoard::state`] has the whole of it.
     Commanded(Command),
 }

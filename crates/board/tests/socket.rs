@@ -8,7 +8,7 @@ use std::{
 };
 
 use board::{
-    Board, BoardError, Colour, Echo, Gauge, Lamp, Ranger, Thermometer,
+    Board, BoardError, Colour, Echo, Gauge, Lamp, Power, Ranger, Thermometer,
     simulated::{Change, Command, ListenError, Outcome, SimulatedBoard, Vehicle},
 };
 use tempfile::TempDir;
@@ -76,6 +76,12 @@ fn every_port_reaches_its_part() {
         assert_eq!((reading.charge_percent, reading.current_ma), (87, -310));
         let celsius = ports.thermometer().celsius().await.expect("a temperature");
         assert!((celsius - 18.0).abs() < 0.5);
+
+        let mut changes = bay.changes();
+        ports.power().reboot().await.expect("a restart");
+        assert_eq!(changes.try_recv(), Ok(Change::Restarted));
+        assert_eq!(bay.state().restarts, 1);
+        assert!(bay.state().lamp.colour.is_off());
     });
 }
 
@@ -220,6 +226,7 @@ fn the_wire_is_as_documented() {
     );
     assert!(ask(r#"{"do":"readGauge"}"#).contains(r#""chargePercent":87"#));
     assert!(ask(r#"{"do":"readThermometer"}"#).starts_with(r#"{"celsius":1"#));
+    assert_eq!(ask(r#"{"do":"reboot"}"#), r#"{"power":"restarting"}"#);
     for nonsense in [
         "",
         "{}",

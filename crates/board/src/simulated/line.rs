@@ -11,8 +11,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::wire::{EchoAnswer, LampAnswer, MAX_LINE_BYTES, Request};
-use crate::{BoardError, Colour, Echo, Gauge, GaugeReading, Lamp, Ranger, Thermometer};
+use super::wire::{EchoAnswer, LampAnswer, MAX_LINE_BYTES, PowerAnswer, Request};
+use crate::{BoardError, Colour, Echo, Gauge, GaugeReading, Lamp, Power, Ranger, Thermometer};
 
 /// A board on the same machine answers in microseconds; a second of silence means it is gone.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -127,6 +127,19 @@ impl Lamp for Line {
         let Set {
             lamp: LampAnswer::Set,
         } = self.ask(Request::SetLamp { colour }).await?;
+        Ok(())
+    }
+}
+
+impl Power for Line {
+    async fn reboot(&mut self) -> Result<(), BoardError> {
+        #[derive(serde::Deserialize)]
+        struct Restart {
+            power: PowerAnswer,
+        }
+        let Restart {
+            power: PowerAnswer::Restarting,
+        } = self.ask(Request::Reboot).await?;
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 use super::{
     Change, SimulatedBoard,
     pack::GaugeRead,
-    wire::{Answer, EchoAnswer, LampAnswer, MAX_LINE_BYTES, Request},
+    wire::{Answer, EchoAnswer, LampAnswer, MAX_LINE_BYTES, PowerAnswer, Request},
     world::Measured,
 };
 
@@ -194,6 +194,13 @@ impl SimulatedBoard {
                     fault: "the fuel gauge does not answer on its bus".to_owned(),
                 },
             },
+            Request::Reboot => {
+                self.world().restart(now);
+                self.tell(Change::Restarted);
+                Answer::Power {
+                    power: PowerAnswer::Restarting,
+                }
+            }
             Request::ReadThermometer => Answer::Thermometer {
                 celsius: self.world().read_thermometer(now),
             },

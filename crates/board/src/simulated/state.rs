@@ -30,6 +30,8 @@ pub struct BoardState {
     pub sample: Option<Sample>,
     /// Measurements taken since the board started.
     pub samples: u64,
+    /// How often the machine on the board was restarted by itself.
+    pub restarts: u64,
 }
 
 /// A vehicle in or near the bay.

@@ -14,6 +14,7 @@ pub(crate) enum Request {
     SetLamp { colour: Colour },
     ReadGauge,
     ReadThermometer,
+    Reboot,
 }
 
 /// Untagged, since each answer is told apart by the keys it has.
@@ -25,6 +26,7 @@ pub(crate) enum Answer {
     Lamp { lamp: LampAnswer },
     Gauge(GaugeReading),
     Thermometer { celsius: f32 },
+    Power { power: PowerAnswer },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,4 +44,10 @@ pub(crate) enum EchoAnswer {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum LampAnswer {
     Set,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum PowerAnswer {
+    Restarting,
 }

@@ -35,6 +35,7 @@ pub(crate) struct World {
     lamp_changes: u64,
     lamp_history: VecDeque<LampChange>,
     samples: u64,
+    restarts: u64,
     recent: VecDeque<Recent>,
     pub(crate) marks: Marks,
 }
@@ -108,6 +109,7 @@ impl World {
             lamp_changes: 0,
             lamp_history: VecDeque::new(),
             samples: 0,
+            restarts: 0,
             recent: VecDeque::new(),
             marks: Marks::default(),
         }
@@ -267,6 +269,12 @@ impl World {
         true
     }
 
+    /// Restarts the machine. Its pins are inputs until a program says otherwise, so the lamp goes dark.
+    pub(crate) fn restart(&mut self, now: Instant) {
+        self.restarts += 1;
+        self.set_lamp(Colour::OFF, now);
+    }
+
     pub(crate) fn read_gauge(&mut self, now: Instant) -> GaugeRead {
         self.pack.read(now, &mut self.random)
     }
@@ -328,6 +336,7 @@ impl World {
             },
             sample: self.recent.back().map(|recent| recent.sample(now_ms)),
             samples: self.samples,
+            restarts: self.restarts,
         }
     }
 
