@@ -168,6 +168,20 @@ impl Certificate {
     }
 }
 
+/// Kept and shown as PEM.
+impl Serialize for Certificate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_pem())
+    }
+}
+
+impl<'de> Deserialize<'de> for Certificate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_text(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 /// A SHA-1 or SHA-256 digest of a certificate in upper-case hexadecimal digits, as the hub shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Thumbprint(String);

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::certificates::Certificate;
 use crate::edge::{Accepted, Endpoint, Offline};
 use crate::registry::{CloudToDevice, Device, Module, Registry, StoredKey, Subscription};
 
@@ -19,6 +20,13 @@ pub(crate) enum Change {
     PolicySet {
         name: String,
         key: StoredKey,
+    },
+    AuthorityPut {
+        name: String,
+        certificate: Box<Certificate>,
+    },
+    AuthorityRemoved {
+        name: String,
     },
     DevicePut {
         id: String,
@@ -99,6 +107,12 @@ impl Registry {
         match change {
             Change::PolicySet { name, key } => {
                 self.policies.insert(name, key);
+            }
+            Change::AuthorityPut { name, certificate } => {
+                self.authorities.insert(name, *certificate);
+            }
+            Change::AuthorityRemoved { name } => {
+                self.authorities.remove(&name);
             }
             Change::DevicePut { id, device } => {
                 self.devices.insert(id, *device);

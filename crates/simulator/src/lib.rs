@@ -22,6 +22,8 @@
 //! # }
 //! ```
 
+#[allow(dead_code)]
+mod authentication;
 #[allow(dead_code, unused_imports)]
 mod certificates;
 mod change;

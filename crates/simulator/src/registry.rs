@@ -10,6 +10,8 @@ use hub_proto::topic::Filter as TopicFilter;
 use hub_proto::twin::Twin;
 use serde::{Deserialize, Serialize};
 
+use crate::authentication::Authentication;
+use crate::certificates::Certificate;
 use crate::edge::EdgeStore;
 
 /// Everything the hub keeps, apart from the events themselves.
@@ -18,6 +20,9 @@ pub(crate) struct Registry {
     pub(crate) devices: BTreeMap<String, Device>,
     /// Shared access policies of the hub by name, e.g. `iothubowner`.
     pub(crate) policies: BTreeMap<String, StoredKey>,
+    /// Authorities below which devices' certificates lie, by the name they were registered under.
+    #[serde(default)]
+    pub(crate) authorities: BTreeMap<String, Certificate>,
     /// The number the next event gets; written into snapshots only.
     pub(crate) next_event: u64,
 }
@@ -45,6 +50,9 @@ pub(crate) struct Module {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Client {
     pub(crate) generation: String,
+    /// What it signs in with. Its keys open it only if it is [`Authentication::Sas`].
+    #[serde(default)]
+    pub(crate) authentication: Authentication,
     pub(crate) primary: StoredKey,
     pub(crate) secondary: StoredKey,
     pub(crate) twin: Twin,
@@ -82,6 +90,12 @@ impl StoredKey {
     pub(crate) fn key(&self) -> SymmetricKey {
         SymmetricKey::from_base64(&self.0)
             .expect("the registry only stores keys it made or checked")
+    }
+}
+
+impl From<&SymmetricKey> for StoredKey {
+    fn from(key: &SymmetricKey) -> Self {
+        Self(key.to_base64())
     }
 }
 

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::{Core, Hub, TwinFault};
+use crate::authentication::Authentication;
 use crate::change::Change;
 use crate::edge::EdgeStore;
 use crate::mailbox::EndReason;
@@ -253,11 +254,12 @@ impl Core {
     }
 }
 
-fn new_client() -> Client {
+pub(super) fn new_client() -> Client {
     let now = Timestamp::now();
     Client {
         // The form the hub uses: ticks since year one, as far as anybody can tell.
         generation: (now.as_microsecond() * 10 + 621_355_968_000_000_000).to_string(),
+        authentication: Authentication::Sas,
         primary: StoredKey::generate(),
         secondary: StoredKey::generate(),
         twin: Twin::new(now),
