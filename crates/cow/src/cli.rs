@@ -1,7 +1,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, device, manifest, method, module, monitor, route, send, sim, twin, up,
+    bench, device, dps, image, manifest, method, module, monitor, route, send, sim, twin, up,
 };
 
 /// A parking bay, and the Azure IoT Hub and Edge runtime it speaks to, on one machine.
@@ -28,6 +28,12 @@ pub(crate) enum Command {
     /// Add, list and remove identities of the simulated hub
     #[command(subcommand)]
     Device(device::Command),
+    /// Enrol devices in the simulated Device Provisioning Service, and see what came of it
+    #[command(subcommand)]
+    Dps(dps::Command),
+    /// Prepare cards for bays
+    #[command(subcommand)]
+    Image(image::Command),
     /// Follow the messages that reach the simulated hub
     Monitor(monitor::Args),
     /// Read a device's or module's twin, or patch it

@@ -2,6 +2,8 @@
 
 pub(crate) mod bench;
 pub(crate) mod device;
+pub(crate) mod dps;
+pub(crate) mod image;
 pub(crate) mod manifest;
 pub(crate) mod method;
 pub(crate) mod module;
@@ -33,6 +35,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Route(command) => route::run(command),
         Command::Bench(command) => serve(bench::run(command)),
         Command::Device(command) => ask(device::run(command)),
+        Command::Dps(command) => ask(dps::run(command)),
+        Command::Image(command) => ask(image::run(command)),
         Command::Monitor(args) => ask(monitor::run(args)),
         Command::Twin(command) => ask(twin::run(command)),
         Command::Method(args) => ask(method::run(args)),

@@ -110,19 +110,36 @@ impl Control {
     }
 
     pub(crate) async fn get(&self, path: &[&str]) -> Result<Value, ControlError> {
-        self.ask(Method::GET, path, None).await
+        self.find(path, &[]).await
+    }
+
+    /// Gets what of a collection is asked for.
+    pub(crate) async fn find(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Value, ControlError> {
+        self.ask(Method::GET, self.uri(path, query), None).await
+    }
+
+    pub(crate) async fn put(&self, path: &[&str], body: &Value) -> Result<Value, ControlError> {
+        self.ask(Method::PUT, self.uri(path, &[]), Some(body)).await
     }
 
     pub(crate) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, ControlError> {
-        self.ask(Method::POST, path, Some(body)).await
+        self.ask(Method::POST, self.uri(path, &[]), Some(body))
+            .await
     }
 
     pub(crate) async fn patch(&self, path: &[&str], body: &Value) -> Result<Value, ControlError> {
-        self.ask(Method::PATCH, path, Some(body)).await
+        self.ask(Method::PATCH, self.uri(path, &[]), Some(body))
+            .await
     }
 
     pub(crate) async fn delete(&self, path: &[&str]) -> Result<(), ControlError> {
-        self.ask(Method::DELETE, path, None).await.map(drop)
+        self.ask(Method::DELETE, self.uri(path, &[]), None)
+            .await
+            .map(drop)
     }
 
     /// Opens an endless answer of one JSON document a line.
@@ -131,13 +148,7 @@ impl Control {
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<Documents, ControlError> {
-        let mut uri = self.uri(path);
-        for (at, (name, value)) in query.iter().enumerate() {
-            uri.push(if at == 0 { '?' } else { '&' });
-            uri.push_str(name);
-            uri.push('=');
-            uri.extend(utf8_percent_encode(value, RESERVED));
-        }
+        let uri = self.uri(path, query);
         let response = self.request(Method::GET, uri, None).await?;
         if !response.status().is_success() {
             return Err(self.refusal(response).await);
@@ -153,11 +164,11 @@ impl Control {
     async fn ask(
         &self,
         method: Method,
-        path: &[&str],
+        uri: String,
         body: Option<&Value>,
     ) -> Result<Value, ControlError> {
         let exchange = async {
-            let response = self.request(method, self.uri(path), body).await?;
+            let response = self.request(method, uri, body).await?;
             let status = response.status();
             if !status.is_success() {
                 return Err(self.refusal(response).await);
@@ -178,11 +189,17 @@ impl Control {
             })
     }
 
-    fn uri(&self, path: &[&str]) -> String {
+    fn uri(&self, path: &[&str], query: &[(&str, &str)]) -> String {
         let mut uri = format!("{}/control", self.url);
         for segment in path {
             uri.push('/');
             uri.extend(utf8_percent_encode(segment, RESERVED));
+        }
+        for (at, (name, value)) in query.iter().enumerate() {
+            uri.push(if at == 0 { '?' } else { '&' });
+            uri.push_str(name);
+            uri.push('=');
+            uri.extend(utf8_percent_encode(value, RESERVED));
         }
         uri
     }

@@ -7,6 +7,7 @@
 //! Exit codes are 0 (done), 1 (failed) and 2 (used wrongly).
 
 mod banner;
+mod card;
 mod cli;
 mod commands;
 mod control;

@@ -128,7 +128,9 @@ impl Watcher {
             let event = match watcher.next().await {
                 Some(Change::Sampled(sample)) => event("sample", &sample),
                 Some(Change::Lamp(colour)) => event("lamp", &json!({"colour": colour})),
-                Some(Change::Commanded(_) | Change::Restarted) | None => event("state", &watcher.state()),
+                Some(Change::Commanded(_) | Change::Restarted) | None => {
+                    event("state", &watcher.state())
+                }
             };
             Some((event, watcher))
         })

@@ -1,6 +1,8 @@
 //! The commands that talk to a running simulator: what they ask, what they print, how they exit.
 
+mod dps;
 mod fake_control;
+mod image;
 
 use std::process::{Output, Stdio};
 use std::time::Duration;
