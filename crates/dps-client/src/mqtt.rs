@@ -149,10 +149,9 @@ impl<'a> MqttWire<'a> {
     }
 
     fn deliver(&mut self, topic: &str, body: Bytes, packet: u16) -> Option<Outcome> {
-        if packet != 0
-            && let Err(Stuck) = self.link.as_ref()?.acknowledge(packet)
-        {
-            return self.end(transport::Error::Silent);
+        if packet != 0 {
+            // An answer counts also where the connection ended right behind it.
+            let _ = self.link.as_ref()?.acknowledge(packet);
         }
         let Some(Delivery::DpsResponse {
             status,
