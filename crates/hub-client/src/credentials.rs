@@ -1,10 +1,13 @@
-//! Tokens: made with the key at hand, by the runtime that keeps the key, or given ready-made.
+//! What proves an identity: a token made with the key at hand, by the runtime that keeps the key or given
+//! ready-made; or a client certificate, which needs no token.
 
 use std::time::Duration;
 
 use hub_proto::identity::Identity;
 use hub_proto::sas::{SymmetricKey, Token, Unsigned};
+use transport::ClientCertificate;
 
+use crate::certificate::Certificate;
 use crate::error::LinkError;
 use crate::workload::Workload;
 
@@ -16,6 +19,7 @@ pub(crate) enum Credential {
         key: SymmetricKey,
     },
     Token(String),
+    X509(Certificate),
     Workload(Workload),
 }
 
@@ -26,23 +30,25 @@ pub(crate) struct Signed {
 }
 
 impl Credential {
-    /// A token for the identity that ends `life` after the Unix second `now`.
+    /// A token for the identity that ends `life` after the Unix second `now`; `None` where a certificate is
+    /// what counts.
     pub(crate) async fn token(
         &self,
         hub: &str,
         identity: &Identity,
         life: Duration,
         now: i64,
-    ) -> Result<Signed, LinkError> {
+    ) -> Result<Option<Signed>, LinkError> {
         let expiry = now.saturating_add_unsigned(life.as_secs());
         let unsigned = Unsigned::new(&identity.audience(hub), expiry);
         let token = match self {
             Self::Token(token) => {
-                return Ok(Signed {
+                return Ok(Some(Signed {
                     token: token.clone(),
                     life: None,
-                });
+                }));
             }
+            Self::X509(_) => return Ok(None),
             Self::Key {
                 policy: Some(policy),
                 key,
@@ -53,10 +59,18 @@ impl Credential {
                 unsigned.with_signature(&signature)
             }
         };
-        Ok(Signed {
+        Ok(Some(Signed {
             token,
             life: Some(life),
-        })
+        }))
+    }
+
+    /// What to offer in the TLS handshake.
+    pub(crate) async fn certificate(&self) -> Result<Option<ClientCertificate>, LinkError> {
+        match self {
+            Self::X509(certificate) => certificate.load().await.map(Some),
+            Self::Key { .. } | Self::Token(_) | Self::Workload(_) => Ok(None),
+        }
     }
 }
 
@@ -69,6 +83,7 @@ impl std::fmt::Debug for Credential {
                 "Token({:?})",
                 Token::parse(token).map(|token| token.expiry())
             ),
+            Self::X509(certificate) => certificate.fmt(f),
             Self::Workload(workload) => workload.fmt(f),
         }
     }

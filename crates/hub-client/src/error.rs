@@ -1,8 +1,10 @@
 //! What can go wrong, one variant for each thing a caller could do something about.
 
 use std::io;
+use std::path::PathBuf;
 
 use thiserror::Error;
+use transport::CertificateError;
 
 /// Why there is no connection.
 #[derive(Debug, Error)]
@@ -31,6 +33,18 @@ pub enum LinkError {
     /// The runtime's answer makes no sense.
     #[error("the Edge runtime's answer cannot be read: {0}")]
     WorkloadMalformed(&'static str),
+    /// The file of the client certificate or of its key went away or cannot be read.
+    #[error("{path} cannot be read")]
+    CertificateFile {
+        /// Which file.
+        path: PathBuf,
+        /// What reading it met.
+        #[source]
+        source: io::Error,
+    },
+    /// The files hold no client certificate, or the key of another.
+    #[error("the client certificate cannot be used")]
+    Certificate(#[source] CertificateError),
     /// There is no connection to the hub or gateway, or no longer one.
     #[error(transparent)]
     Connection(#[from] transport::Error),
@@ -49,7 +63,9 @@ impl LinkError {
     #[must_use]
     pub const fn is_permanent(&self) -> bool {
         match self {
-            Self::WorkloadRefused { .. } => true,
+            Self::WorkloadRefused { .. } | Self::CertificateFile { .. } | Self::Certificate(_) => {
+                true
+            }
             Self::Connection(error) => error.is_permanent(),
             Self::WorkloadUnreachable { .. }
             | Self::WorkloadMalformed(_)

@@ -70,11 +70,14 @@ async fn http_request(
         },
     );
     let body = serde_json::to_vec(request).map_err(|_| InvokeError::Malformed)?;
-    Request::post(path)
+    let mut builder = Request::post(path)
         .header("Host", &source.host)
         .header("Content-Type", "application/json")
-        .header("x-ms-edge-moduleId", source.identity.to_string())
-        .header("Authorization", signed.token)
+        .header("x-ms-edge-moduleId", source.identity.to_string());
+    if let Some(signed) = signed {
+        builder = builder.header("Authorization", signed.token);
+    }
+    builder
         .body(Bytes::from(body))
         .map_err(|_| InvokeError::Malformed)
 }

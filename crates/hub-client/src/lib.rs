@@ -39,6 +39,7 @@
 //! Delivery is therefore at least once, and the message id tells a repetition.
 
 mod backoff;
+mod certificate;
 mod client;
 mod credentials;
 mod error;
@@ -63,4 +64,5 @@ pub use options::{BackoffLimits, Options, OutboxLimits, WhenFull};
 pub use source::{Problem, Source, SourceError};
 /// What [`LinkError::Connection`] holds.
 pub use transport::Error as ConnectionError;
+pub use transport::{CertificateError, ClientCertificate};
 pub use twin::{TwinSection, TwinState};

@@ -149,12 +149,13 @@ async fn open(
             &options.product,
             options.model_id.as_deref(),
         ),
-        password: Some(signed.token),
+        password: signed.as_ref().map(|signed| signed.token.clone()),
         clean_session: false,
         keep_alive: options.keep_alive,
         tls: config,
     };
-    Ok((link, signed.life.map(|life| TokenSpan { signed_at, life })))
+    let life = signed.and_then(|signed| signed.life);
+    Ok((link, life.map(|life| TokenSpan { signed_at, life })))
 }
 
 impl Task {

@@ -1,6 +1,9 @@
 //! The order of identity sources, and that every problem is named at once.
 
+use rcgen::{CertificateParams, KeyPair};
+
 use super::*;
+use crate::workload::WorkloadUri;
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
@@ -147,7 +150,7 @@ fn unusable_connection_strings_say_why() {
         ),
         (
             "HostName=h;DeviceId=d;x509=true".to_owned(),
-            "client certificate",
+            "wants a client certificate",
         ),
         (
             "HostName=h;DeviceId=d;SharedAccessKey=*".to_owned(),
@@ -161,4 +164,65 @@ fn unusable_connection_strings_say_why() {
     }
     let text = format!("HostName=h;DeviceId=d;SharedAccessKey={KEY}");
     assert!(Source::from_connection_string(&text, Some("no PEM")).is_err());
+}
+
+fn certificate() -> (String, String) {
+    let key = KeyPair::generate().expect("a key");
+    let certificate = CertificateParams::default().self_signed(&key);
+    (
+        certificate.expect("a certificate").pem(),
+        key.serialize_pem(),
+    )
+}
+
+#[test]
+fn a_certificate_takes_the_place_of_a_key() {
+    let (chain, key) = certificate();
+    let given = ClientCertificate::from_pem(&chain, &key).expect("they belong together");
+    let text = "HostName=h;DeviceId=d;x509=true";
+    let source = Source::from_x509(text, given.clone(), None).expect("complete");
+    assert!(matches!(source.credential, Credential::X509(_)));
+    let with_key = format!("HostName=h;DeviceId=d;SharedAccessKey={KEY}");
+    let error = Source::from_x509(&with_key, given, None).expect_err("it has a key");
+    assert!(error.to_string().contains("x509=true"), "{error}");
+}
+
+#[tokio::test]
+async fn certificate_files_are_read_early_and_again_at_each_connection() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name| directory.path().join(name).display().to_string();
+    let (chain_file, key_file) = (file("chain.pem"), file("key.pem"));
+    let variables = [
+        (
+            "IOTHUB_DEVICE_CONNECTION_STRING",
+            "HostName=h;DeviceId=d;x509=true",
+        ),
+        ("IOTHUB_DEVICE_X509_CERTIFICATE", chain_file.as_str()),
+        ("IOTHUB_DEVICE_X509_KEY", key_file.as_str()),
+    ];
+    assert_eq!(
+        problems(&variables[..1]),
+        ["IOTHUB_DEVICE_X509_CERTIFICATE", "IOTHUB_DEVICE_X509_KEY"]
+    );
+    assert_eq!(problems(&variables), ["IOTHUB_DEVICE_X509_CERTIFICATE"]);
+    let (chain, key) = certificate();
+    std::fs::write(&chain_file, &chain).expect("written");
+    std::fs::write(&key_file, certificate().1).expect("written");
+    let error = from(&variables).expect_err("another's key").to_string();
+    assert!(
+        error.contains("the private key is not the certificate's"),
+        "{error}"
+    );
+
+    std::fs::write(&key_file, key).expect("written");
+    let source = from(&variables).expect("complete");
+    let read = source.credential.certificate().await.expect("readable");
+    assert!(read.is_some());
+    std::fs::remove_file(&key_file).expect("removed");
+    let error = source.credential.certificate().await.expect_err("gone");
+    assert!(
+        matches!(&error, LinkError::CertificateFile { path, .. } if path.ends_with("key.pem")),
+        "{error:?}"
+    );
+    assert!(error.is_permanent());
 }

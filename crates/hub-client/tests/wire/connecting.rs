@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hub_client::{Client, CloseError, Event, Message, Options, SendError};
+use hub_client::{Client, CloseError, Event, Message, Options, SendError, Source};
 use hub_proto::sas::{self, SymmetricKey};
 use rmqtt_codec::types::QoS;
 use rmqtt_codec::v3::{ConnectAckReason, Packet};
@@ -42,6 +42,40 @@ async fn connects_as_the_reference_says() {
         panic!("no twin")
     };
     assert_eq!(json!(twin.desired.properties), json!({"n": 1}));
+}
+
+#[tokio::test]
+async fn a_certificate_connects_without_a_password() {
+    let hub = Hub::start_for_certificates().await;
+    let text = "HostName=myhub;GatewayHostName=127.0.0.1;DeviceId=d;x509=true";
+    let source = Source::from_x509(text, hub.client_certificate(), Some(&hub.ca_pem))
+        .expect("complete")
+        .with_ports(hub.port, hub.port);
+    let options = Options {
+        token_life: Duration::ZERO,
+        ..options()
+    };
+    let (_client, mut events) = Client::connect(source, options);
+    let mut connection = hub.welcome(1).await;
+    let connect = &connection.connect;
+    assert_eq!(connect.client_id, "d");
+    assert_eq!(
+        connect.username.as_deref(),
+        Some("myhub/d/?api-version=2021-04-12&DeviceClientType=test%2F1")
+    );
+    assert_eq!(connect.password, None);
+    assert!(matches!(next(&mut events).await, Event::Connected));
+    assert!(matches!(next(&mut events).await, Event::Twin(_)));
+    let still_there = connection.deliver(
+        "$iothub/twin/PATCH/properties/desired/?$version=2",
+        r#"{"n":2,"$version":2}"#,
+        QoS::AtMostOnce,
+    );
+    still_there.await;
+    assert!(
+        matches!(next(&mut events).await, Event::Desired { .. }),
+        "there is no token whose end would have to be forestalled"
+    );
 }
 
 #[tokio::test]

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use hub_client::{Event, Events, Source};
+use hub_client::{ClientCertificate, Event, Events, Source};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rmqtt_codec::types::{Publish, QoS};
 use rmqtt_codec::v3::{Codec, Connect, ConnectAck, ConnectAckReason, Packet, SubscribeReturnCode};
-use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -39,6 +40,7 @@ pub(crate) async fn next(events: &mut Events) -> Event {
 pub(crate) struct Hub {
     listener: TcpListener,
     acceptor: TlsAcceptor,
+    authority: CertifiedIssuer<'static, KeyPair>,
     pub(crate) ca_pem: String,
     pub(crate) port: u16,
 }
@@ -50,6 +52,15 @@ impl Hub {
 
     /// With a certificate for one host name or address.
     pub(crate) async fn start_as(name: &str) -> Self {
+        Self::start_with(name, false).await
+    }
+
+    /// Wants a client certificate, by [`Hub::client_certificate`].
+    pub(crate) async fn start_for_certificates() -> Self {
+        Self::start_with("127.0.0.1", true).await
+    }
+
+    async fn start_with(name: &str, wants_certificates: bool) -> Self {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority =
@@ -60,19 +71,28 @@ impl Hub {
             .expect("a name")
             .signed_by(&key, &authority);
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let config =
-            ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-                .with_protocol_versions(rustls::DEFAULT_VERSIONS)
-                .expect("versions")
-                .with_no_client_auth()
-                .with_single_cert(vec![leaf.expect("a leaf").der().clone()], key)
-                .expect("a certificate");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(rustls::DEFAULT_VERSIONS)
+            .expect("versions");
+        let builder = if wants_certificates {
+            let mut roots = RootCertStore::empty();
+            roots.add(authority.der().clone()).expect("a root");
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
+        } else {
+            builder.with_no_client_auth()
+        };
+        let config = builder
+            .with_single_cert(vec![leaf.expect("a leaf").der().clone()], key)
+            .expect("a certificate");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("bound").port();
         Self {
             listener,
             acceptor: TlsAcceptor::from(Arc::new(config)),
             ca_pem: authority.pem(),
+            authority,
             port,
         }
     }
@@ -87,6 +107,14 @@ impl Hub {
         Source::from_connection_string(&text, Some(&self.ca_pem))
             .expect("complete")
             .with_ports(self.port, self.port)
+    }
+
+    /// A client certificate that this hub takes.
+    pub(crate) fn client_certificate(&self) -> ClientCertificate {
+        let key = KeyPair::generate().expect("a key");
+        let certificate = CertificateParams::default().signed_by(&key, &self.authority);
+        let chain = certificate.expect("a certificate").pem();
+        ClientCertificate::from_pem(&chain, &key.serialize_pem()).expect("they belong together")
     }
 
     pub(crate) async fn accept_tls(&self) -> std::io::Result<TlsStream<TcpStream>> {
