@@ -33,10 +33,6 @@ impl Authentication {
             Self::CertificateAuthority => "certificateAuthority",
         }
     }
-
-    pub(crate) fn is_sas(&self) -> bool {
-        *self == Self::Sas
-    }
 }
 
 /// What a client presented, looked at as far as its identity asks for.

@@ -8,6 +8,7 @@ mod chain;
 use std::fmt;
 use std::sync::Arc;
 
+use hub_proto::dps::enrollment::CertificateInfo;
 use jiff::Timestamp;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
@@ -144,6 +145,20 @@ impl Certificate {
         Thumbprint::digest(&ring::digest::SHA256, &self.der)
     }
 
+    /// What it says, as the services' APIs show it.
+    pub(crate) fn info(&self) -> CertificateInfo {
+        CertificateInfo {
+            subject_name: self.subject.clone(),
+            sha1_thumbprint: self.sha1().to_string(),
+            sha256_thumbprint: self.sha256().to_string(),
+            issuer_name: self.issuer.clone(),
+            not_before_utc: hub_proto::time::format(self.not_before),
+            not_after_utc: hub_proto::time::format(self.not_after),
+            serial_number: self.serial.clone(),
+            version: self.version,
+        }
+    }
+
     /// Whether `now` lies within its time.
     ///
     /// # Errors
@@ -205,10 +220,6 @@ impl Thumbprint {
         *self == certificate.sha1() || *self == certificate.sha256()
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-
     fn digest(algorithm: &'static ring::digest::Algorithm, der: &[u8]) -> Self {
         Self(hex(ring::digest::digest(algorithm, der).as_ref()))
     }
@@ -237,5 +248,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }
 
+#[cfg(test)]
+pub(crate) mod issuing;
 #[cfg(test)]
 mod tests;

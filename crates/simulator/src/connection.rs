@@ -42,7 +42,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(Err(reason)) => return hub.note_stranger(&reason),
         Err(_) => return hub.note_stranger("no CONNECT within a minute"),
     };
-    let attached = match hub.connect(&connect, face, peer) {
+    let attached = match hub.connect(&connect, face, peer.as_ref()) {
         Ok(attached) => attached,
         Err(Refusal { code, .. }) => {
             if let Some(code) = code {
@@ -53,6 +53,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             return link.close().await;
         }
     };
+    // Who the client is does not depend on this any more.
+    drop(peer);
     wire::connack(
         &mut link.out,
         ReturnCode::Accepted,

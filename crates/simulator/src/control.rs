@@ -3,6 +3,7 @@
 //! It shows keys and moves levers. Whoever serves it keeps strangers out: by a loopback address, and by turning away
 //! requests that come from another site's pages.
 
+mod certificates;
 mod levers;
 mod streams;
 
@@ -13,7 +14,7 @@ use axum::extract::{FromRequestParts, Path, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use hub_proto::identity::{Identity, IdentityError};
 use hub_proto::message::Properties;
@@ -21,8 +22,10 @@ use hub_proto::method::MethodRequest;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::hub::{IdentityFault, InvokeError, SendError, TwinFault};
+use self::certificates::X509;
+use crate::hub::{IdentityFault, InvokeError, NewDevice, NewModule, SendError, TwinFault};
 use crate::simulator::Simulator;
+use crate::with_causes;
 
 type Shared = State<Arc<Simulator>>;
 
@@ -52,6 +55,11 @@ pub(crate) fn router(simulator: Arc<Simulator>) -> Router {
         .route("/control/methods/{device}", post(invoke))
         .route("/control/methods/{device}/modules/{module}", post(invoke))
         .route("/control/messages/{device}", post(send))
+        .route(
+            "/control/certificates",
+            get(certificates::list).post(certificates::put),
+        )
+        .route("/control/certificates/{name}", delete(certificates::remove))
         .route("/control/events", get(streams::events))
         .route("/control/trace", get(streams::trace))
         .route(
@@ -162,16 +170,6 @@ impl From<SendError> for Fault {
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
-}
-
 /// The device, or with a second segment the module, a path is about.
 struct Addressed(Identity);
 
@@ -190,19 +188,44 @@ impl<S: Send + Sync> FromRequestParts<S> for Addressed {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct NewDevice {
+struct DeviceToAdd {
     device_id: String,
     #[serde(default)]
     edge: bool,
     #[serde(default)]
-    modules: Vec<String>,
+    modules: Vec<ModuleToAdd>,
+    x509: Option<X509>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum ModuleToAdd {
+    Named(String),
+    #[serde(rename_all = "camelCase")]
+    Described {
+        module_id: String,
+        x509: Option<X509>,
+    },
 }
 
 type Body<T> = Result<Json<T>, JsonRejection>;
 
-async fn add_device(State(simulator): Shared, body: Body<NewDevice>) -> Result<Response, Fault> {
+async fn add_device(State(simulator): Shared, body: Body<DeviceToAdd>) -> Result<Response, Fault> {
     let Json(device) = body?;
-    let credentials = simulator.add_device(&device.device_id, device.edge, &device.modules)?;
+    let modules = device.modules.into_iter().map(|module| {
+        let (id, x509) = match module {
+            ModuleToAdd::Named(id) => (id, None),
+            ModuleToAdd::Described { module_id, x509 } => (module_id, x509),
+        };
+        let authentication = X509::authentication(x509)?;
+        Ok(NewModule { id, authentication })
+    });
+    let credentials = simulator.hub().register(&NewDevice {
+        id: device.device_id,
+        edge: device.edge,
+        authentication: X509::authentication(device.x509)?,
+        modules: modules.collect::<Result<_, Fault>>()?,
+    })?;
     Ok((StatusCode::CREATED, Json(credentials)).into_response())
 }
 

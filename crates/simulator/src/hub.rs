@@ -8,6 +8,7 @@
 //! The parts: [`connect`](self) here, `telemetry` (messages in, routes), `deliveries` (messages out), `twins`,
 //! `methods`, `identities` (the registry's administration), `control` (levers, events, the clock's work).
 
+mod authorities;
 mod connecting;
 mod control;
 mod deliveries;
@@ -15,6 +16,7 @@ mod deployments;
 mod identities;
 mod keys;
 mod methods;
+mod sign_in;
 mod telemetry;
 #[cfg(test)]
 mod tests;
@@ -31,9 +33,11 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use authorities::AuthorityFault;
 pub(crate) use connecting::{Attached, Refusal};
 pub use control::SendError;
 pub use identities::{Credentials, IdentityFault};
+pub(crate) use identities::{NewDevice, NewModule};
 pub(crate) use methods::Caller;
 pub use methods::InvokeError;
 pub use twins::TwinFault;

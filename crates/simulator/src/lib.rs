@@ -22,9 +22,7 @@
 //! # }
 //! ```
 
-#[allow(dead_code)]
 mod authentication;
-#[allow(dead_code, unused_imports)]
 mod certificates;
 mod change;
 mod connection;
@@ -65,4 +63,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// 32 hexadecimal digits, as the hub puts into its error bodies.
 fn tracking_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()
+}
+
+/// An error in one line, with what caused it.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }

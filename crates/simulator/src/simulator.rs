@@ -388,6 +388,11 @@ impl Simulator {
         self.tasks.wait().await;
     }
 
+    /// The hub itself, for the control API.
+    pub(crate) fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
     /// Resolves when the simulator stops: for streams that would otherwise keep it from stopping.
     pub(crate) fn stopped(&self) -> CancellationToken {
         self.stop.clone()

@@ -73,11 +73,12 @@ fn byte_stream(socket: WebSocket) -> impl tokio::io::AsyncRead + tokio::io::Asyn
 async fn device_method(
     State(hub): State<Arc<Hub>>,
     Path(device): Path<String>,
+    peer: Option<Extension<PeerCertificates>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     answer(
-        hub.method_for_module(Identity::device(device), &headers, &body)
+        hub.method_for_module(Identity::device(device), peer.as_deref(), &headers, &body)
             .await,
     )
 }
@@ -85,12 +86,18 @@ async fn device_method(
 async fn module_method(
     State(hub): State<Arc<Hub>>,
     Path((device, module)): Path<(String, String)>,
+    peer: Option<Extension<PeerCertificates>>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     answer(
-        hub.method_for_module(Identity::module(device, module), &headers, &body)
-            .await,
+        hub.method_for_module(
+            Identity::module(device, module),
+            peer.as_deref(),
+            &headers,
+            &body,
+        )
+        .await,
     )
 }
 
@@ -107,6 +114,7 @@ impl Hub {
     async fn method_for_module(
         &self,
         target: Result<Identity, hub_proto::identity::IdentityError>,
+        peer: Option<&PeerCertificates>,
         headers: &HeaderMap,
         body: &[u8],
     ) -> Result<Response, Refused> {
@@ -117,7 +125,7 @@ impl Hub {
         let Some(caller) = caller.filter(|caller| caller.module_id().is_some()) else {
             return Err(bad("Invalid header value for x-ms-edge-moduleId".to_owned()));
         };
-        self.check_module_token(&caller, header("authorization"))
+        self.check_module(&caller, header("authorization"), peer)
             .map_err(|reason| (StatusCode::UNAUTHORIZED, reason))?;
         let request: MethodRequest = serde_json::from_slice(body)
             .map_err(|error| bad(format!("the method request is not valid: {error}")))?;

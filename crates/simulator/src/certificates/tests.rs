@@ -1,42 +1,9 @@
 //! Chains as device makers have them: a root, an intermediate, a device.
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
-};
+use rcgen::{ExtendedKeyUsagePurpose, Issuer, KeyPair};
 
+use super::issuing::{Signer, authority, device, params};
 use super::*;
-
-type Signer = Issuer<'static, KeyPair>;
-
-fn params(name: &str, from: i32, to: i32) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.not_before = rcgen::date_time_ymd(from, 1, 1);
-    params.not_after = rcgen::date_time_ymd(to, 1, 1);
-    params
-}
-
-fn authority(name: &str, by: Option<&Signer>, from: i32, to: i32) -> (Certificate, Signer) {
-    let mut params = params(name, from, to);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let key = KeyPair::generate().expect("a key");
-    let made = match by {
-        Some(signer) => params.signed_by(&key, signer),
-        None => params.self_signed(&key),
-    };
-    let der = made.expect("a certificate").der().clone();
-    let certificate = Certificate::from_der(der).expect("just made");
-    (certificate, Issuer::new(params, key))
-}
-
-fn device(name: &str, by: &Signer, from: i32, to: i32) -> CertificateDer<'static> {
-    let key = KeyPair::generate().expect("a key");
-    let made = params(name, from, to).signed_by(&key, by);
-    made.expect("a certificate").der().clone()
-}
 
 fn sent(chain: &[&CertificateDer<'static>]) -> PeerCertificates {
     let chain: Vec<_> = chain.iter().map(|der| (*der).clone()).collect();
@@ -61,7 +28,7 @@ struct Chain {
 fn chain() -> Chain {
     let (root, root_signer) = authority("root", None, 2020, 2040);
     let (intermediate, signer) = authority("customer", Some(&root_signer), 2020, 2040);
-    let leaf = device("press7", &signer, 2020, 2040);
+    let leaf = device("press7", &signer, 2020, 2040).der;
     Chain {
         root,
         intermediate,
@@ -106,7 +73,7 @@ fn nobody_else_s_authority_will_do() {
 fn a_namesake_of_the_authority_cannot_sign_for_it() {
     let (real, _) = authority("customer", None, 2020, 2040);
     let (_, false_signer) = authority("customer", None, 2020, 2040);
-    let forged = device("press7", &false_signer, 2020, 2040);
+    let forged = device("press7", &false_signer, 2020, 2040).der;
     let fault = verify_chain(&sent(&[&forged]), &[&real], in_year(2030)).expect_err("forged");
     assert_eq!(
         fault,
@@ -120,7 +87,7 @@ fn a_namesake_of_the_authority_cannot_sign_for_it() {
 fn every_certificate_on_the_way_has_its_time() {
     let (root, root_signer) = authority("root", None, 2020, 2040);
     let (late, late_signer) = authority("customer", Some(&root_signer), 2020, 2025);
-    let leaf = device("press7", &late_signer, 2022, 2035);
+    let leaf = device("press7", &late_signer, 2022, 2035).der;
     let expired_is = |fault: ChainFault, who: &str| match fault {
         ChainFault::Expired { subject, .. } => assert_eq!(subject, who),
         other => panic!("{other}"),
@@ -155,7 +122,7 @@ fn a_device_issues_no_certificates() {
     let device = params("press7", 2020, 2040);
     let between = device.signed_by(&key, &chain.signer).expect("made");
     let signer = Issuer::new(device, key);
-    let forged = self::device("press8", &signer, 2020, 2040);
+    let forged = issuing::device("press8", &signer, 2020, 2040).der;
     let presented = sent(&[&forged, between.der()]);
     let fault = verify_chain(&presented, &[&chain.intermediate], in_year(2030));
     assert!(fault.is_err(), "{fault:?}");
@@ -188,10 +155,10 @@ fn both_texts_give_the_same_certificate() {
 fn thumbprints_are_digests_of_either_length_and_case() {
     let (root, _) = authority("root", None, 2020, 2040);
     for thumbprint in [root.sha1(), root.sha256()] {
-        let lower = Thumbprint::parse(&thumbprint.as_str().to_ascii_lowercase());
+        let lower = Thumbprint::parse(&thumbprint.to_string().to_ascii_lowercase());
         assert!(lower.expect("hexadecimal digits").is_of(&root));
     }
-    assert_eq!(root.sha1().as_str().len(), 40);
+    assert_eq!(root.sha1().to_string().len(), 40);
     let (other, _) = authority("root", None, 2020, 2040);
     assert!(!other.sha256().is_of(&root));
     for wrong in ["", "AB:CD", &"g".repeat(40), &"a".repeat(41)] {
@@ -199,7 +166,10 @@ fn thumbprints_are_digests_of_either_length_and_case() {
     }
     // FIPS 180-2, appendix A.1: the digests of "abc".
     let digest = Thumbprint::digest(&ring::digest::SHA1_FOR_LEGACY_USE_ONLY, b"abc");
-    assert_eq!(digest.as_str(), "A9993E364706816ABA3E25717850C26C9CD0D89D");
+    assert_eq!(
+        digest.to_string(),
+        "A9993E364706816ABA3E25717850C26C9CD0D89D"
+    );
 }
 
 #[test]

@@ -4,18 +4,20 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use hub_proto::identity::Identity;
-use hub_proto::sas::{CLOCK_SKEW, SasError, SymmetricKey, Token};
+use hub_proto::sas::CLOCK_SKEW;
 use hub_proto::user_name::UserName;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::{Core, Face, Hub, Live, keys};
+use super::sign_in::{Examined, Proof};
+use super::{Core, Face, Hub, Live};
 use crate::certificates::PeerCertificates;
 use crate::change::Change;
 use crate::connection::End;
 use crate::mailbox::{EndReason, Mailbox};
 use crate::trace::What;
 use crate::wire::{Connect, ReturnCode, Will};
+use crate::with_causes;
 
 /// A connection the hub let in.
 #[derive(Debug)]
@@ -45,7 +47,7 @@ struct Claim {
 pub(crate) struct Refusal {
     /// What CONNACK says; nothing when the connection just ends, as on a cut link.
     pub(crate) code: Option<ReturnCode>,
-    reason: String,
+    pub(super) reason: String,
 }
 
 impl Refusal {
@@ -63,7 +65,7 @@ impl Hub {
         &self,
         connect: &Connect,
         face: Option<Face>,
-        _peer: Option<PeerCertificates>,
+        peer: Option<&PeerCertificates>,
     ) -> Result<Attached, Refusal> {
         let claimed = connect.client_id.parse::<Identity>().ok();
         let refused = |refusal: Refusal| {
@@ -79,9 +81,16 @@ impl Hub {
             refusal
         };
         let claim = self.identify(connect).map_err(refused)?;
+        let password = connect.password.as_deref();
+        let token = password.filter(|password| !password.is_empty());
+        let proof = match token.map(std::str::from_utf8).transpose() {
+            Ok(token) => Proof::new(token, peer),
+            Err(_) => return Err(refused(Refusal::not_authorized("the token is no text"))),
+        };
+        let examined = self.examine(&claim.identity, proof, Timestamp::now());
         let mut core = self.lock();
         let expires = core
-            .admit(&claim, connect, &self.names.accepted)
+            .admit(&claim, &examined, &self.names.accepted)
             .map_err(refused)?;
         core.note_model(&claim);
         let attached = core.attach(claim.identity, face, connect.clean_session, expires);
@@ -183,11 +192,11 @@ impl Hub {
 }
 
 impl Core {
-    /// Checks everything about a client that says who it is; returns when its token ends.
+    /// Checks everything about a client that says who it is; returns when its proof ends to count.
     fn admit(
         &self,
         claim: &Claim,
-        connect: &Connect,
+        proof: &Examined<'_>,
         accepted: &[String],
     ) -> Result<Timestamp, Refusal> {
         let (identity, hub_name) = (&claim.identity, claim.hub.as_str());
@@ -197,8 +206,12 @@ impl Core {
                 reason: "the link is cut by a lever".to_owned(),
             });
         }
-        let device = self.registry.devices.get(identity.device_id());
-        let (Some(device), Some(client)) = (device, self.client(identity)) else {
+        let Some(device) = self
+            .registry
+            .devices
+            .get(identity.device_id())
+            .filter(|_| self.client(identity).is_some())
+        else {
             return Err(Refusal::not_authorized(format!(
                 "{identity} is not registered"
             )));
@@ -222,51 +235,8 @@ impl Core {
         if self.levers.refuses(identity) {
             return Err(Refusal::not_authorized("tokens are refused by a lever"));
         }
-        let Some(password) = connect
-            .password
-            .as_deref()
-            .and_then(|bytes| std::str::from_utf8(bytes).ok())
-        else {
-            return Err(Refusal::not_authorized("CONNECT without a token"));
-        };
-        let now = Timestamp::now().as_second();
-        let keys = [client.primary.key(), client.secondary.key()];
-        let audience = identity.audience(hub_name);
-        let checked = self
-            .check_token(password, &audience, &keys, now)
-            .or_else(|error| {
-                // An edge device's own key opens its modules too.
-                let parent = [device.client.primary.key(), device.client.secondary.key()];
-                let opens = identity.module_id().is_some() && device.edge.is_some();
-                let device_audience = identity.parent().audience(hub_name);
-                if opens {
-                    self.check_token(password, &device_audience, &parent, now)
-                        .map_err(|_| error)
-                } else {
-                    Err(error)
-                }
-            });
-        let expiry = checked.map_err(|error| Refusal::not_authorized(error.to_string()))?;
-        Ok(Timestamp::from_second(expiry).unwrap_or(Timestamp::MAX))
-    }
-
-    /// Verifies a token with the client's keys, or with a policy's when it names one.
-    pub(super) fn check_token(
-        &self,
-        token: &str,
-        audience: &str,
-        keys: &[SymmetricKey],
-        now: i64,
-    ) -> Result<i64, SasError> {
-        let token = Token::parse(token)?;
-        match token
-            .policy()
-            .filter(|name| keys::MAY_CONNECT.contains(name))
-            .and_then(|name| self.registry.policies.get(name))
-        {
-            Some(policy) => token.verify(audience, [&policy.key()], now, CLOCK_SKEW),
-            None => token.verify(audience, keys, now, CLOCK_SKEW),
-        }
+        self.open(identity, hub_name, proof, Timestamp::now())
+            .map_err(|fault| Refusal::not_authorized(with_causes(&fault)))
     }
 
     fn note_model(&mut self, claim: &Claim) {

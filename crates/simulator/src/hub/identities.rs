@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hub_proto::connection_string::ConnectionString;
+use hub_proto::connection_string::{ConnectionString, Credential};
 use hub_proto::identity::{Identity, IdentityError};
 use hub_proto::twin::Twin;
 use jiff::Timestamp;
@@ -62,6 +62,22 @@ impl std::fmt::Debug for ModuleCredentials {
     }
 }
 
+/// A device to register.
+#[derive(Debug)]
+pub(crate) struct NewDevice {
+    pub(crate) id: String,
+    pub(crate) edge: bool,
+    pub(crate) authentication: Authentication,
+    pub(crate) modules: Vec<NewModule>,
+}
+
+/// A module to register with its device.
+#[derive(Debug)]
+pub(crate) struct NewModule {
+    pub(crate) id: String,
+    pub(crate) authentication: Authentication,
+}
+
 /// Why the registry refused something.
 #[derive(Debug, Error)]
 pub enum IdentityFault {
@@ -104,16 +120,37 @@ impl Hub {
         edge: bool,
         modules: &[String],
     ) -> Result<Credentials, IdentityFault> {
+        let modules = modules.iter().map(|module| NewModule {
+            id: module.clone(),
+            authentication: Authentication::Sas,
+        });
+        self.register(&NewDevice {
+            id: id.to_owned(),
+            edge,
+            authentication: Authentication::Sas,
+            modules: modules.collect(),
+        })
+    }
+
+    /// As [`Hub::add_device`], with ways to sign in that may differ.
+    ///
+    /// # Errors
+    /// When an id is not allowed or taken.
+    pub(crate) fn register(&self, new: &NewDevice) -> Result<Credentials, IdentityFault> {
+        let (id, edge) = (new.id.as_str(), new.edge);
         let identity = Identity::device(id)?;
-        for module in modules {
-            Identity::module(id, module.as_str())?;
+        for module in &new.modules {
+            Identity::module(id, module.id.as_str())?;
         }
         let mut core = self.lock();
         if core.client(&identity).is_some() {
             return Err(IdentityFault::Exists(identity));
         }
         let device = Device {
-            client: new_client(),
+            client: Client {
+                authentication: new.authentication.clone(),
+                ..new_client()
+            },
             enabled: true,
             modules: BTreeMap::new(),
             queue: CloudToDeviceQueue::default(),
@@ -123,12 +160,11 @@ impl Hub {
             id: id.to_owned(),
             device: Box::new(device),
         });
-        let system = SYSTEM_MODULES
-            .iter()
-            .filter(|_| edge)
-            .map(|name| (*name, true));
-        for (module, managed) in system.chain(modules.iter().map(|name| (name.as_str(), false))) {
-            core.add_module(id, module, managed);
+        for module in SYSTEM_MODULES.iter().filter(|_| edge) {
+            core.add_module(id, module, true);
+        }
+        for module in &new.modules {
+            core.put_module(id, &module.id, None, &module.authentication);
         }
         core.compile_routes(id);
         self.commit(&mut core).map_err(IdentityFault::Journal)?;
@@ -185,9 +221,20 @@ impl Hub {
 
     fn credentials_in(&self, core: &Core, id: &str) -> Option<Credentials> {
         let device = core.registry.devices.get(id)?;
-        let string = |identity: &Identity, key: &StoredKey| {
-            let string =
-                ConnectionString::for_identity(&self.names.hub, identity.clone(), key.key());
+        let string = |identity: &Identity, client: &Client| {
+            let credential = match client.authentication {
+                Authentication::Sas => Credential::Key {
+                    policy: None,
+                    key: client.primary.key(),
+                },
+                _ => Credential::X509,
+            };
+            let string = ConnectionString {
+                host_name: self.names.hub.clone(),
+                gateway_host_name: None,
+                identity: Some(identity.clone()),
+                credential,
+            };
             let behind_edge = identity.module_id().is_some() && device.edge.is_some();
             let string = if behind_edge {
                 string.through_gateway(&self.names.gateway)
@@ -202,7 +249,7 @@ impl Hub {
             .filter(|(id, _)| !SYSTEM_MODULES.contains(&id.as_str()));
         let modules = shown.filter_map(|(module_id, module)| {
             let identity = Identity::module(id, module_id.as_str()).ok()?;
-            let connection_string = string(&identity, &module.client.primary);
+            let connection_string = string(&identity, &module.client);
             Some(ModuleCredentials {
                 module_id: module_id.clone(),
                 connection_string,
@@ -210,7 +257,7 @@ impl Hub {
             })
         });
         let identity = Identity::device(id).ok()?;
-        let connection_string = string(&identity, &device.client.primary);
+        let connection_string = string(&identity, &device.client);
         Some(Credentials {
             device_id: id.to_owned(),
             connection_string,
@@ -232,6 +279,7 @@ impl Hub {
                 "deviceId": id,
                 "edge": device.edge.is_some(),
                 "enabled": device.enabled,
+                "authentication": device.client.authentication.name(),
                 "connected": connected(Identity::device(id.as_str())),
                 "modules": modules.collect::<Vec<_>>(),
             })
@@ -242,9 +290,23 @@ impl Hub {
 
 impl Core {
     pub(super) fn add_module(&mut self, device: &str, id: &str, managed: bool) {
+        let managed_by = managed.then(|| MANAGED_BY.to_owned());
+        self.put_module(device, id, managed_by, &Authentication::Sas);
+    }
+
+    fn put_module(
+        &mut self,
+        device: &str,
+        id: &str,
+        managed_by: Option<String>,
+        authentication: &Authentication,
+    ) {
         let module = Module {
-            client: new_client(),
-            managed_by: managed.then(|| MANAGED_BY.to_owned()),
+            client: Client {
+                authentication: authentication.clone(),
+                ..new_client()
+            },
+            managed_by,
         };
         self.record(Change::ModulePut {
             device: device.to_owned(),

@@ -4,9 +4,12 @@ use hub_proto::identity::Identity;
 use hub_proto::sas::SymmetricKey;
 use jiff::Timestamp;
 
-use super::{Core, Hub};
+use super::Hub;
+use super::sign_in::Proof;
+use crate::certificates::PeerCertificates;
 use crate::change::Change;
 use crate::registry::StoredKey;
+use crate::with_causes;
 
 /// The shared access policies every hub is born with.
 const POLICIES: [&str; 5] = [
@@ -56,29 +59,27 @@ impl Hub {
         self.lock().registry.devices.keys().cloned().collect()
     }
 
-    /// Checks the token a module sends with an HTTPS request.
+    /// Checks the token that a module sends with an HTTPS request, or the certificate it sent before.
     ///
     /// # Errors
-    /// Why the token does not open what the module asks for.
-    pub(crate) fn check_module_token(
+    /// Why that does not open what the module asks for.
+    pub(crate) fn check_module(
         &self,
         module: &Identity,
         token: Option<&str>,
+        peer: Option<&PeerCertificates>,
     ) -> Result<(), String> {
-        let token = token.ok_or("the request has no Authorization header")?;
-        let core: &Core = &self.lock();
-        let client = core
-            .client(module)
-            .ok_or_else(|| format!("{module} is not registered"))?;
-        let keys = [client.primary.key(), client.secondary.key()];
-        let now = Timestamp::now().as_second();
-        let names = self.names.accepted.iter();
-        let mut checked =
-            names.map(|hub| core.check_token(token, &module.audience(hub), &keys, now));
-        // The last name's error stands for all: they differ in the audience only.
-        match checked.find_map(Result::ok) {
-            Some(_) => Ok(()),
-            None => Err(format!("the token is not one of {module}")),
+        let now = Timestamp::now();
+        let examined = self.examine(module, Proof::new(token, peer), now);
+        let core = self.lock();
+        let mut refused = None;
+        for name in &self.names.accepted {
+            match core.open(module, name, &examined, now) {
+                Ok(_) => return Ok(()),
+                // The last name's fault stands for all: they differ in the audience only.
+                Err(fault) => refused = Some(fault),
+            }
         }
+        Err(refused.map_or_else(String::new, |fault| with_causes(&fault)))
     }
 }

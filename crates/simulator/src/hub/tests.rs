@@ -20,6 +20,7 @@ use crate::wire::{Connect, QoS, ReturnCode};
 
 mod admission;
 mod calls;
+mod certificates;
 mod kills;
 mod pipelining;
 mod topics;

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::{Batch, Core, Face, Hub};
+use crate::authentication::Authentication;
 use crate::change::Change;
 use crate::registry::Filter;
 use crate::trace::What;
@@ -293,7 +294,7 @@ impl Core {
         let device = self.registry.devices.get(target.device_id())?;
         let client = self.client(target)?;
         let live = self.live.get(target);
-        Some(client.twin.to_service_json(&Envelope {
+        let mut twin = client.twin.to_service_json(&Envelope {
             identity: target,
             device_etag: &client.generation,
             enabled: device.enabled,
@@ -305,9 +306,14 @@ impl Core {
             } else {
                 0
             },
-            authentication_type: "sas",
+            authentication_type: client.authentication.name(),
             model_id: &client.model_id,
             edge: device.edge.is_some(),
-        }))
+        });
+        if let Authentication::SelfSigned { primary, secondary } = &client.authentication {
+            twin["x509Thumbprint"] =
+                json!({"primaryThumbprint": primary, "secondaryThumbprint": secondary});
+        }
+        Some(twin)
     }
 }

@@ -8,6 +8,8 @@ use tokio::time::timeout;
 
 use super::*;
 
+mod certificates;
+
 #[tokio::test]
 async fn a_client_that_says_nothing_does_not_hold_up_the_end() {
     let directory = tempfile::tempdir().expect("a temporary directory");
