@@ -84,8 +84,8 @@ impl<'a> Environment<'a> {
         self.optional(name, parse)
     }
 
-    /// What every module is given.
-    pub fn station(&mut self) -> Option<Station> {
+    /// Who the process is and how it reaches its hub, from the variables that [`Source`] lists.
+    pub fn source(&mut self) -> Option<Source> {
         let source = Source::from_env(self.lookup);
         if let Err(error) = &source {
             self.problems.extend(
@@ -95,6 +95,12 @@ impl<'a> Environment<'a> {
                     .map(|problem| format!("{} {}", problem.variable, problem.what)),
             );
         }
+        source.ok()
+    }
+
+    /// What every module is given.
+    pub fn station(&mut self) -> Option<Station> {
+        let source = self.source();
         let board = self.required(
             "BAY_BOARD",
             "name the board, as in sim:/run/bay/board.sock",
@@ -103,7 +109,7 @@ impl<'a> Environment<'a> {
         let state_dir = self.text("BAY_STATE_DIR").map(PathBuf::from);
         let (board, board_spec) = board?;
         Some(Station {
-            source: source.ok()?,
+            source: source?,
             board,
             board_spec,
             state_dir,

@@ -30,7 +30,7 @@ pub use clock::Clock;
 pub use config::Config;
 pub use environment::{Environment, Lookup, Problems, Station};
 pub use hub_client::error_chain;
-pub use link::{About, Link, News};
+pub use link::{About, Connection, Link, News};
 pub use method::{Answer, argument, bounded};
 pub use process::run_process;
 pub use state::{StateDir, StateError, StateFile};

@@ -6,13 +6,14 @@ use bay::message::KIND;
 use bay::model::Model;
 use bay::settings::{Answers, InForce, Memory, Refusal, Table, snapshot};
 use hub_client::{
-    Ack, Client, Event, Events, Message, Options, OutboxLimits, Responder, Source, TwinState,
-    WhenFull, error_chain,
+    Ack, Client, Event, Events, Message, Options, OutboxLimits, Receipt, Responder, Source,
+    TwinState, WhenFull, error_chain,
 };
 use hub_proto::message::SystemProperty;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
@@ -53,13 +54,23 @@ pub struct Link<S> {
     about: About,
     client: Client,
     events: Events,
-    connected: bool,
-    /// Why there is no link, as it was logged last.
-    trouble: Option<String>,
+    connection: watch::Sender<Connection>,
     reporter: Reporter,
     in_force: InForce<S>,
     memory: StateFile<Memory>,
     remembered: Memory,
+}
+
+/// Whether a module has its hub within reach.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Connection {
+    /// The first attempt is being made.
+    #[default]
+    Connecting,
+    /// There is a link.
+    Up,
+    /// There is none, for this reason; attempts go on.
+    Down(String),
 }
 
 /// What a module has to act on.
@@ -114,8 +125,7 @@ impl<S: Table> Link<S> {
             reporter: Reporter::new(client.clone()),
             client,
             events,
-            connected: false,
-            trouble: None,
+            connection: watch::Sender::default(),
             remembered: in_force.memory().clone(),
             in_force,
             memory,
@@ -137,8 +147,7 @@ impl<S: Table> Link<S> {
             match event {
                 None => return News::Ended,
                 Some(Event::Connected) => {
-                    self.connected = true;
-                    self.trouble = None;
+                    self.connection.send_replace(Connection::Up);
                     info!("connected");
                 }
                 Some(Event::Disconnected { why, retry_in }) => self.disconnected(&why, retry_in),
@@ -180,22 +189,64 @@ impl<S: Table> Link<S> {
         }
     }
 
+    /// Whether the hub is within reach, for a module that tells somebody.
+    pub fn connection(&self) -> watch::Receiver<Connection> {
+        self.connection.subscribe()
+    }
+
+    /// A handle to the hub's client, for calling methods of other modules while this link goes on.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// Reports properties that are no settings. They reach the hub when there is a link.
+    pub fn report(&mut self, properties: Map<String, Value>) {
+        self.reporter.report(properties);
+    }
+
+    /// Sends a message by an output, and waits until the hub has it, but not for longer than `within`.
+    /// Says whether it has.
+    pub async fn deliver(
+        &mut self,
+        output: &'static str,
+        body: &impl Serialize,
+        within: Duration,
+    ) -> bool {
+        let sent = async {
+            match self.post(output, body).await {
+                Some(receipt) => receipt.await.is_ok(),
+                None => false,
+            }
+        };
+        timeout(within, sent).await.unwrap_or(false)
+    }
+
     /// Sends a message by an output. It is in the outbox when this returns, and reaches the hub
     /// when there is a link.
     pub async fn send(&mut self, output: &'static str, body: &impl Serialize) {
+        // The outbox is what keeps the message from here on; nobody waits for its receipt.
+        drop(self.post(output, body).await);
+    }
+
+    async fn post(&self, output: &'static str, body: &impl Serialize) -> Option<Receipt> {
         let message = match Message::json(body) {
             Ok(message) => message.output(output).property(KIND, output),
-            Err(error) => return warn!(output, %error, "a message cannot be written"),
+            Err(error) => {
+                warn!(output, %error, "a message cannot be written");
+                return None;
+            }
         };
-        match self.client.send(message).await {
-            // The outbox is what keeps the message from here on; nobody waits for its receipt.
-            Ok(receipt) => drop(receipt),
-            Err(error) => warn!(
-                output,
-                error = error_chain(&error),
-                "a message cannot be sent"
-            ),
-        }
+        self.client
+            .send(message)
+            .await
+            .inspect_err(|error| {
+                warn!(
+                    output,
+                    error = error_chain(error),
+                    "a message cannot be sent"
+                );
+            })
+            .ok()
     }
 
     /// Puts a setting in force that the module found out itself, and reports it; `how` says how.
@@ -213,13 +264,14 @@ impl<S: Table> Link<S> {
     pub async fn leave(self) {
         let mut rest = self.reporter.into_rest();
         rest.insert("status".to_owned(), "stopped".into());
-        if self.connected {
+        let connected = *self.connection.borrow() == Connection::Up;
+        if connected {
             let last = timeout(LAST_REPORT_WITHIN, self.client.report(Value::Object(rest))).await;
             if !matches!(last, Ok(Ok(_))) {
                 warn!("the hub could not be told that this module stops");
             }
         }
-        let within = if self.connected {
+        let within = if connected {
             CLOSE_WITHIN
         } else {
             GIVE_UP_WITHIN
@@ -233,14 +285,15 @@ impl<S: Table> Link<S> {
     }
 
     fn disconnected(&mut self, why: &hub_client::LinkError, retry_in: Duration) {
-        self.connected = false;
         let (error, retry_in_ms) = (error_chain(why), retry_in.as_millis() as u64);
+        let before = self
+            .connection
+            .send_replace(Connection::Down(error.clone()));
         // An outage is news once, and again when its reason is another one.
-        if self.trouble.as_ref() == Some(&error) {
+        if before == Connection::Down(error.clone()) {
             debug!(error, retry_in_ms, "still no link to the hub");
         } else {
             warn!(error, retry_in_ms, "no link to the hub");
-            self.trouble = Some(error);
         }
     }
 
