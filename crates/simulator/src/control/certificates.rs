@@ -94,3 +94,6 @@ pub(super) async fn remove(
     simulator.hub().remove_authority(&name)?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+#[cfg(test)]
+mod tests;

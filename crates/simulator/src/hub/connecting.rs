@@ -233,7 +233,9 @@ impl Core {
             return Err(Refusal::not_authorized(reason));
         }
         if self.levers.refuses(identity) {
-            return Err(Refusal::not_authorized("tokens are refused by a lever"));
+            return Err(Refusal::not_authorized(
+                "tokens and certificates are refused by a lever",
+            ));
         }
         self.open(identity, hub_name, proof, Timestamp::now())
             .map_err(|fault| Refusal::not_authorized(with_causes(&fault)))
