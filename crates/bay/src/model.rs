@@ -31,8 +31,14 @@ pub const BATTERY: Model = Model {
     text: include_str!("../models/battery.json"),
 };
 
+/// What provisioning announces.
+pub const PROVISIONING: Model = Model {
+    id: "dtmi:cowparking:Provisioning;1",
+    text: include_str!("../models/provisioning.json"),
+};
+
 /// Every model, for finding one by its identifier.
-pub const ALL: [Model; 3] = [HC_SR04, LIGHT, BATTERY];
+pub const ALL: [Model; 4] = [HC_SR04, LIGHT, BATTERY, PROVISIONING];
 
 /// An interface, read.
 #[derive(Clone, Debug, PartialEq)]

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use bay::message::{
-    BookingAnswer, Cause, DistanceReport, LampReport, LevelReport, OccupancyReport, Previous,
+    BookingAnswer, Cause, ChangeAnswer, ChangeKind, ChangeOutcome, ChangeReport, DistanceReport,
+    IdentityReport, IdentityStatus, LampReport, LevelReport, Mode, OccupancyReport, Previous, Step,
 };
 use bay::model::{self, Content, Interface, Model, Schema};
 use bay::{Alarm, Booking, BookingId, Colour, Distance, Occupancy, Pattern, Sign, UnknownReason};
@@ -168,6 +169,69 @@ fn battery_sends_what_it_declares() {
 
     assert_messages(model::BATTERY, &[json(&report)]);
     assert!(response(model::BATTERY, "getBatteryLevel").accepts(&json(report)));
+}
+
+#[test]
+fn provisioning_sends_what_it_declares() {
+    let identity = IdentityReport {
+        serial: Some("10000000a1b2c3d4".to_owned()),
+        mode: Mode::Project,
+        id_scope: Some("0ne00AA12BC".to_owned()),
+        registration_id: Some("10000000a1b2c3d4".to_owned()),
+        hub: Some("hub.example".to_owned()),
+        device_id: Some("10000000a1b2c3d4".to_owned()),
+    };
+    let kinds = [ChangeKind::Claim, ChangeKind::Setup, ChangeKind::Reset];
+    let outcomes = [
+        ChangeOutcome::Running,
+        ChangeOutcome::Done,
+        ChangeOutcome::Failed,
+        ChangeOutcome::RolledBack,
+    ];
+    let mut reports = Vec::new();
+    for step in Step::ALL {
+        for outcome in outcomes {
+            let change = ChangeReport {
+                kind: kinds[reports.len() % kinds.len()],
+                outcome,
+                step: Some(step),
+                message: "why".to_owned(),
+                started_at: Timestamp::UNIX_EPOCH,
+                ended_at: Some(Timestamp::UNIX_EPOCH),
+                interrupted: false,
+            };
+            reports.push(json(IdentityStatus {
+                identity: identity.clone(),
+                change: Some(change),
+            }));
+        }
+    }
+    assert_messages(model::PROVISIONING, &reports);
+    assert!(
+        reports
+            .iter()
+            .all(|report| response(model::PROVISIONING, "getStatus").accepts(report))
+    );
+
+    let properties = read(model::PROVISIONING).read_only;
+    for (name, value) in [
+        ("identity", json(identity)),
+        ("lastChange", reports[0]["change"].clone()),
+    ] {
+        let property = properties.iter().find(|property| property.name == name);
+        assert!(property.is_some_and(|property| property.schema.accepts(&value)));
+    }
+    let answer = ChangeAnswer {
+        kind: ChangeKind::Setup,
+        outcome: ChangeOutcome::Running,
+        registration_id: "10000000a1b2c3d4".to_owned(),
+        hub: Some("hub.example".to_owned()),
+        device_id: Some("10000000a1b2c3d4".to_owned()),
+        message: "why".to_owned(),
+    };
+    for method in ["setup", "reset"] {
+        assert!(response(model::PROVISIONING, method).accepts(&json(&answer)));
+    }
 }
 
 #[test]

@@ -71,6 +71,19 @@ impl<'a> Environment<'a> {
         }
     }
 
+    /// A variable that may be missing, and must not be repeated when it is wrong.
+    pub fn secret<T, E: Display>(
+        &mut self,
+        name: &str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(error) => self.problem(format!("{name} cannot be used: {error}")),
+        }
+    }
+
     /// A variable that must be there; `what` says what to write.
     pub fn required<T, E: Display>(
         &mut self,

@@ -215,7 +215,7 @@ pub struct IdentityReport {
     pub device_id: Option<String>,
 }
 
-/// Output `status` of provisioning, and the answer of its method `status`.
+/// Output `status` of provisioning, and the answer of its method `getStatus`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IdentityStatus {
@@ -223,7 +223,7 @@ pub struct IdentityStatus {
     #[serde(flatten)]
     pub identity: IdentityReport,
     /// How the last change went, if there ever was one.
-    pub last_change: Option<ChangeReport>,
+    pub change: Option<ChangeReport>,
 }
 
 impl IdentityStatus {
