@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -30,9 +30,12 @@ impl ResolvesClientCert for Presents {
     }
 }
 
+/// As `openssl req -x509` makes them, which calls each an authority.
 fn self_signed() -> (CertificateDer<'static>, KeyPair) {
     let key = KeyPair::generate().expect("a key");
-    let made = CertificateParams::default().self_signed(&key);
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let made = params.self_signed(&key);
     (made.expect("a certificate").der().clone(), key)
 }
 
