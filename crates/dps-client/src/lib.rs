@@ -1,4 +1,5 @@
-//! The Device Provisioning Service, asked by a device for the hub it belongs to.
+//! The Device Provisioning Service, from both ends: a device that asks for the hub it belongs to, and an
+//! operator who enrols devices.
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -19,24 +20,27 @@
 //!
 //! - [`register`] is the device's half: a thin shell, over MQTT or HTTPS, around the [`machine`], which is
 //!   told the time and decides what to ask, when to ask again and when to give up.
+//! - [`service`] is the operator's half: enrolments, groups and records of registrations.
 //!
 //! It is *not* a device's connection to its hub, it keeps nothing on disk, and it does not decide what
 //! becomes of a device that was refused: that is the caller's, by the kind of [`RegisterError`].
 //!
-//! **Invariant:** a device never holds a group's key, only the one derived for its own id. No key and no token
-//! is in any text this crate writes.
+//! **Invariant:** the device's half never holds a group's key: a [`service::GroupKey`] becomes an
+//! [`Attestation`] only by deriving a device's key from it. No key and no token is in any text this crate writes.
 
+mod endpoint;
 mod error;
 mod https;
 pub mod machine;
 mod mqtt;
 mod register;
 mod registration;
+pub mod service;
 mod wire;
 
+pub use endpoint::{Endpoint, EndpointError};
 pub use error::{Refusal, RegisterError};
 pub use register::{register, register_with};
 pub use registration::{
-    Assignment, Attestation, Endpoint, EndpointError, Limits, Progress, Protocol, Registration,
-    Waiting,
+    Assignment, Attestation, Limits, Progress, Protocol, Registration, Waiting,
 };

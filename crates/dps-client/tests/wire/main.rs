@@ -3,6 +3,7 @@
 mod https;
 mod mqtt;
 mod server;
+mod service;
 mod trust;
 
 use std::time::Duration;

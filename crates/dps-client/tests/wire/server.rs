@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use dps_client::service::Service;
 use dps_client::{Attestation, Endpoint, Protocol, Registration};
 use futures_util::{SinkExt as _, StreamExt as _};
 use hub_proto::sas::{self, SymmetricKey};
@@ -118,6 +119,16 @@ impl Dps {
             attestation: Attestation::X509(certificate),
             ..self.device(protocol)
         }
+    }
+
+    /// For its operator, with the policy `owner`.
+    pub(crate) fn service(&self) -> Service {
+        let text = format!(
+            "HostName=127.0.0.1:{};SharedAccessKeyName=owner;SharedAccessKey={KEY}",
+            self.port
+        );
+        let trust = Trust::only(&self.authority.pem()).expect("a certificate");
+        Service::from_connection_string(&text, trust).expect("a service")
     }
 
     pub(crate) async fn accept_tls(&self) -> std::io::Result<TlsStream<TcpStream>> {
