@@ -30,6 +30,7 @@ use axum::routing::get;
 use bay::model::Model;
 use board::simulated::SimulatedBoard;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use recent::Recent;
 
@@ -43,10 +44,13 @@ pub(crate) struct Street {
     recent: Recent,
 }
 
-/// One bay: an Edge device, its modules, and the simulated board under them.
+/// One bay: a simulated board with a machine on it, the device that machine is, and its modules.
 #[derive(Debug)]
 pub(crate) struct Bay {
-    pub(crate) device_id: String,
+    /// What the street calls it.
+    pub(crate) name: String,
+    /// What the hub calls its machine, while that has an identity.
+    pub(crate) device: watch::Receiver<Option<String>>,
     pub(crate) board: SimulatedBoard,
     /// In the manifest's order.
     pub(crate) modules: Vec<Module>,
@@ -75,8 +79,8 @@ impl Street {
         self.recent.note(observation);
     }
 
-    fn bay(&self, device_id: &str) -> Option<&Bay> {
-        self.bays.iter().find(|bay| bay.device_id == device_id)
+    fn bay(&self, name: &str) -> Option<&Bay> {
+        self.bays.iter().find(|bay| bay.name == name)
     }
 }
 
@@ -84,7 +88,7 @@ impl Street {
 pub(crate) fn router(street: Arc<Street>) -> Router {
     Router::new()
         .route("/", get(street_page))
-        .route("/bays/{device}", get(bay_page))
+        .route("/bays/{bay}", get(bay_page))
         .route("/recent/{device}", get(recent::read))
         .route("/assets/{file}", get(assets::read))
         .merge(streams::router())
@@ -100,8 +104,8 @@ async fn street_page(State(street): State<Arc<Street>>) -> Response {
     }
 }
 
-async fn bay_page(State(street): State<Arc<Street>>, Path(device_id): Path<String>) -> Response {
-    match street.bay(&device_id) {
+async fn bay_page(State(street): State<Arc<Street>>, Path(name): Path<String>) -> Response {
+    match street.bay(&name) {
         Some(bay) => show(&view::bay_page(&street, bay)),
         None => (
             StatusCode::NOT_FOUND,

@@ -53,12 +53,9 @@ impl Place {
         self.kept.as_deref()
     }
 
-    /// A module's own directory, made if it is not there.
-    pub(crate) fn module_state(&self, device: &str, module: &str) -> anyhow::Result<PathBuf> {
-        let root = self.kept.as_deref().unwrap_or(self.private.path());
-        let directory = root.join("modules").join(device).join(module);
-        make_private(&directory)?;
-        Ok(directory)
+    /// Where the machines' files are: kept with the rest, or gone with the rest.
+    pub(crate) fn root(&self) -> &Path {
+        self.kept.as_deref().unwrap_or(self.private.path())
     }
 }
 
@@ -68,7 +65,8 @@ fn open_kept(directory: &Path) -> anyhow::Result<PathBuf> {
     fs::canonicalize(directory).with_context(|| format!("cannot use {}", directory.display()))
 }
 
-fn make_private(directory: &Path) -> anyhow::Result<()> {
+/// Makes a directory that only its owner may enter, unless it is there.
+pub(crate) fn make_private(directory: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -12,12 +12,18 @@ const HTTPS_UNPRIVILEGED: u16 = 8443;
 /// The page and the control API.
 const PAGE: u16 = 8080;
 
+/// Below the bays' own pages: the first one is on the next port.
+const PORTALS: u16 = 8100;
+/// The same, counted from a base.
+const PORTALS_FROM_BASE: u16 = 10;
+
 /// The ports of one street.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ports {
     pub(crate) mqtt: u16,
     pub(crate) https: u16,
     pub(crate) page: u16,
+    portals: u16,
 }
 
 impl Ports {
@@ -28,6 +34,7 @@ impl Ports {
             mqtt: port(0),
             https: port(1),
             page: port(2),
+            portals: port(PORTALS_FROM_BASE),
         }
     }
 
@@ -43,6 +50,16 @@ impl Ports {
             mqtt: MQTT,
             https,
             page: PAGE,
+            portals: PORTALS,
+        }
+    }
+
+    /// That of a bay's own page, by the bay's number from 1; 0 for any.
+    pub(crate) fn portal(&self, number: usize) -> u16 {
+        match self.portals {
+            0 => 0,
+            // There are 99 bays at most, and a base leaves room.
+            first => first.saturating_add(u16::try_from(number).unwrap_or(u16::MAX)),
         }
     }
 
@@ -56,8 +73,8 @@ impl Ports {
 pub(crate) fn base(text: &str) -> Result<u16, String> {
     match text.parse::<u16>() {
         Ok(0) => Ok(0),
-        Ok(base @ 1024..=65500) => Ok(base),
-        _ => Err("give a number from 1024 to 65500, or 0 for whichever ports are free".into()),
+        Ok(base @ 1024..=65400) => Ok(base),
+        _ => Err("give a number from 1024 to 65400, or 0 for whichever ports are free".into()),
     }
 }
 
@@ -67,17 +84,26 @@ mod tests {
 
     #[test]
     fn a_base_moves_every_port() {
-        let Ports { mqtt, https, page } = Ports::from_base(20_000);
-        assert_eq!((mqtt, https, page), (20_000, 20_001, 20_002));
-        let Ports { mqtt, https, page } = Ports::from_base(0);
-        assert_eq!((mqtt, https, page), (0, 0, 0));
+        let of = |base| {
+            let ports = Ports::from_base(base);
+            [
+                ports.mqtt,
+                ports.https,
+                ports.page,
+                ports.portal(1),
+                ports.portal(99),
+            ]
+        };
+        assert_eq!(of(20_000), [20_000, 20_001, 20_002, 20_011, 20_109]);
+        assert_eq!(of(65_400).map(|port| port >= 65_400), [true; 5]);
+        assert_eq!(of(0), [0; 5]);
     }
 
     #[test]
     fn a_base_leaves_room() {
         assert_eq!(base("0"), Ok(0));
         assert_eq!(base("20000"), Ok(20_000));
-        for text in ["", "-1", "80", "65501", "65536", "x"] {
+        for text in ["", "-1", "80", "65401", "65536", "x"] {
             assert!(base(text).is_err(), "{text}");
         }
     }

@@ -87,7 +87,7 @@ fn find_one(module: &str, image: &str, cow: &Path, execs: &[Exec]) -> Result<Pro
 }
 
 /// The last segment of an image's repository: `light` of `registry:5000/parking/light:0.1.0-amd64@sha256:…`.
-fn image_name(image: &str) -> &str {
+pub(crate) fn image_name(image: &str) -> &str {
     let image = image.split('@').next().unwrap_or(image);
     let name = image.rsplit('/').next().unwrap_or(image);
     name.split(':').next().unwrap_or(name)

@@ -1,11 +1,16 @@
-//! What `cow up` and `cow sim` run: the simulator, a simulated board per bay, the manifest's modules as processes.
+//! What `cow up` and `cow sim` run: the simulator, a simulated board with a machine on it per bay, the manifest's modules
+//! as processes.
 //!
 //! This is the only place that knows all of them. It wires nothing together: modules meet through the manifest's
 //! routes, and find their board and their identity in their environment.
 
 mod api;
 mod bay;
+mod disk;
+mod edge_daemon;
 mod guard;
+mod host;
+mod machine;
 mod readiness;
 mod taken;
 
@@ -17,11 +22,13 @@ use std::sync::Arc;
 use axum::Router;
 use board::scenario::{self, Scenario};
 use board::simulated::SimulatedBoard;
-use runner::{Backoff, DesiredStatus, LogLine, Modules, Options, Runner};
+use hub_proto::identity::Identity;
+use runner::{DesiredStatus, LogLine};
 use simulator::Simulator;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::deployment::Deployment;
 use crate::place::Place;
@@ -29,7 +36,13 @@ use crate::ports::Ports;
 use crate::program::Program;
 
 pub(crate) use bay::Bay;
+use bay::Site;
+use edge_daemon::Equipment;
+pub(crate) use machine::{Switch, Vitals};
 use readiness::Readiness;
+
+/// Lines kept for a listener that is behind; older ones are lost to it, and it is told how many.
+const LOG_BACKLOG: usize = 512;
 
 /// Programs by module name.
 pub(crate) type Programs = BTreeMap<String, Program>;
@@ -49,9 +62,26 @@ pub(crate) struct Plan {
     /// What modules log, unless the manifest says otherwise: edgeAgent's `RuntimeLogLevel`.
     pub(crate) module_log_level: &'static str,
     pub(crate) scenario: Option<Scenario>,
+    /// The host's provisioning service: with it, bays begin without an identity.
+    pub(crate) stock: Option<Program>,
 }
 
 impl Plan {
+    /// What machines need, where there are to be machines.
+    fn equipment(
+        &mut self,
+        simulator: &Arc<Simulator>,
+        lines: broadcast::Sender<LogLine>,
+    ) -> Option<Equipment> {
+        Some(Equipment {
+            simulator: simulator.clone(),
+            programs: self.programs.take()?,
+            deployment: self.deployment.take()?,
+            log_level: self.module_log_level,
+            lines,
+        })
+    }
+
     /// Hub and Edge runtime without any device.
     pub(crate) fn simulator_alone(address: IpAddr, ports: Ports) -> Self {
         Self {
@@ -63,6 +93,7 @@ impl Plan {
             programs: None,
             module_log_level: "warn",
             scenario: None,
+            stock: None,
         }
     }
 }
@@ -74,8 +105,6 @@ pub(crate) struct Street {
     pub(crate) simulator: Arc<Simulator>,
     /// In the order of their numbers; none where modules run elsewhere.
     pub(crate) bays: Vec<Bay>,
-    /// The modules' processes, named `DEVICE/MODULE`.
-    pub(crate) modules: Modules,
 }
 
 /// A street and what keeps it running. Dropping it ends everything at once, [`Self::shutdown`] in good order.
@@ -87,7 +116,9 @@ pub(crate) struct Running {
     /// Whether HTTPS is not where SDKs look for it, because it could not be had.
     pub(crate) https_moved: bool,
     readiness: Readiness,
-    runner: Runner,
+    machines: JoinSet<()>,
+    /// Machines go down when it is dropped.
+    closing: watch::Sender<()>,
     /// Boards, scenario and HTTP: nothing that has to end in good order.
     tasks: JoinSet<()>,
     listener: Option<TcpListener>,
@@ -96,7 +127,9 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts everything but HTTP, which waits for [`Self::serve`]. The receiver sees every line modules print.
-    pub(crate) async fn start(plan: Plan) -> anyhow::Result<(Self, broadcast::Receiver<LogLine>)> {
+    pub(crate) async fn start(
+        mut plan: Plan,
+    ) -> anyhow::Result<(Self, broadcast::Receiver<LogLine>)> {
         let page = SocketAddr::new(plan.address, plan.ports.page);
         let listener = match TcpListener::bind(page).await {
             Ok(listener) => listener,
@@ -107,64 +140,55 @@ impl Running {
         let simulator = start_simulator(&plan, &place).await?;
         let mut readiness = Readiness::watch(&simulator);
 
-        // A scenario's seed is the fate of its boards' noise too; no two boards have the same.
-        let seed = plan.scenario.as_ref().and_then(Scenario::seed).unwrap_or(0);
-        let mut tasks = JoinSet::new();
+        let (lines, received) = broadcast::channel(LOG_BACKLOG);
+        let closing = watch::Sender::new(());
+        let (mut tasks, mut machines) = (JoinSet::new(), JoinSet::new());
         let mut bays = Vec::new();
-        let mut specs = Vec::new();
-        for number in 1..=plan.bays {
-            let device_id = format!("bay-{number:02}");
-            let deployed = bay::deploy(&simulator, &device_id, plan.deployment.as_ref())?;
-            let Some(programs) = &plan.programs else {
-                continue;
-            };
-            let socket = place.private().join(format!("{device_id}.sock"));
-            let board = SimulatedBoard::new(seed.wrapping_add(number as u64));
-            tasks.spawn(board.listen(&socket)?.run());
-            let mut modules = Vec::new();
-            for deployed in deployed {
-                let Some(program) = deployed.program(programs) else {
-                    continue;
-                };
-                let spec = deployed.spec(&plan, program, &place, &socket)?;
-                if spec.status == DesiredStatus::Running {
-                    readiness.expect(spec.name.parse()?, program.own.is_some());
+        let scenario = plan.scenario.take();
+        let (count, https_moved) = (plan.bays, plan.ports.https_moved());
+        match plan.equipment(&simulator, lines) {
+            None => deploy_alone(&simulator, count, plan.deployment.as_ref())?,
+            Some(equipment) => {
+                let equipment = Arc::new(equipment);
+                // A scenario's seed is the fate of its boards' noise too; no two boards have the same.
+                let seed = scenario.as_ref().and_then(Scenario::seed).unwrap_or(0);
+                for number in 1..=count {
+                    let socket = place.private().join(format!("{}.sock", Site::name(number)));
+                    let board = SimulatedBoard::new(seed.wrapping_add(number as u64));
+                    tasks.spawn(board.listen(&socket)?.run());
+                    let site = Site {
+                        place: &place,
+                        ports: plan.ports,
+                        number,
+                        board,
+                        socket: &socket,
+                        stock: plan.stock.as_ref(),
+                    };
+                    let (bay, machine) = site.build(&equipment, closing.subscribe())?;
+                    if plan.stock.is_none() {
+                        expect(&mut readiness, &bay.name, &equipment)?;
+                    }
+                    machines.spawn(machine.run());
+                    bays.push(bay);
                 }
-                modules.push(deployed.on_bay(program));
-                specs.push(spec);
             }
-            bays.push(Bay {
-                device_id,
-                board,
-                modules,
-            });
         }
-
-        let options = Options {
-            backoff: Backoff::DESK,
-            ..Options::default()
-        };
-        let (runner, lines) = Runner::start(specs, options).await?;
-        if let Some(scenario) = plan.scenario {
+        if let Some(scenario) = scenario {
             let boards: Vec<_> = bays.iter().map(|bay| bay.board.clone()).collect();
             tasks.spawn(async move { scenario::play(scenario, &boards).await });
         }
-        let modules = runner.modules().clone();
         let running = Self {
-            street: Arc::new(Street {
-                simulator,
-                bays,
-                modules,
-            }),
+            street: Arc::new(Street { simulator, bays }),
             http,
-            https_moved: plan.ports.https_moved(),
+            https_moved,
             readiness,
-            runner,
+            machines,
+            closing,
             tasks,
             listener: Some(listener),
             _place: place,
         };
-        Ok((running, lines))
+        Ok((running, received))
     }
 
     /// Serves the control API, and `pages` beside it.
@@ -187,12 +211,28 @@ impl Running {
         self.tasks.spawn(task);
     }
 
-    /// Resolves when every module that is to run is connected and has been heard at the hub; tells `waiting` whom it
-    /// waits for should that take long.
+    /// Resolves when every module that is to run is connected and has been heard at the hub, and every machine's own
+    /// page answers; tells `waiting` whom it waits for should that take long.
     pub(crate) async fn ready(&mut self, waiting: impl FnOnce(String)) {
-        let modules = &self.street.modules;
-        let told = |missing: String| waiting(missing + &exits(modules));
-        self.readiness.reached(told).await;
+        let (street, mut waiting) = (&self.street, Some(waiting));
+        let mut tell = |missing: String| {
+            if let Some(waiting) = waiting.take() {
+                waiting(missing + &exits(street));
+            }
+        };
+        self.readiness.reached(&mut tell).await;
+        for bay in street.bays.iter().filter(|bay| bay.portal.is_some()) {
+            let mut vitals = bay.vitals.clone();
+            let answers = |vitals: &Vitals| vitals.host_answers;
+            if timeout(readiness::LONG, vitals.wait_for(answers))
+                .await
+                .is_err()
+            {
+                tell(format!("{} to serve its own page", bay.name));
+                // Fails only when the machine is gone for good, and the street with it.
+                let _ = vitals.wait_for(answers).await;
+            }
+        }
     }
 
     /// Where a browser or a command finds it.
@@ -207,8 +247,9 @@ impl Running {
     }
 
     /// Ends the modules while the hub still listens to what they have to say, then everything else.
-    pub(crate) async fn shutdown(self) {
-        self.runner.shutdown().await;
+    pub(crate) async fn shutdown(mut self) {
+        drop(self.closing);
+        while self.machines.join_next().await.is_some() {}
         self.street.simulator.shutdown().await;
     }
 }
@@ -224,7 +265,7 @@ async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simul
         state: kept.map(|kept| kept.join("hub")),
         pki: kept.unwrap_or(place.private()).join("pki"),
         run: place.private().join("run"),
-        gateway: None,
+        ..simulator::Options::in_directory(place.private())
     };
     match Simulator::start(options).await {
         Ok(simulator) => Ok(simulator),
@@ -235,10 +276,47 @@ async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simul
     }
 }
 
+/// Devices whose modules somebody else runs.
+fn deploy_alone(
+    simulator: &Simulator,
+    bays: usize,
+    deployment: Option<&Deployment>,
+) -> anyhow::Result<()> {
+    for number in 1..=bays {
+        let device = Site::name(number);
+        if simulator.credentials(&device).is_none() {
+            simulator.add_device(&device, true, &[])?;
+        }
+        let Some(deployment) = deployment else {
+            continue;
+        };
+        simulator.apply_deployment(&device, &deployment.content)?;
+        // The workload sockets are there from here on.
+        for module in &deployment.modules {
+            simulator
+                .module_environment(&Identity::module(device.as_str(), module.name.as_str())?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Waits for what a device's modules have to say.
+fn expect(readiness: &mut Readiness, device: &str, equipment: &Equipment) -> anyhow::Result<()> {
+    for module in &equipment.deployment.modules {
+        if let Some(program) = equipment.programs.get(&module.name)
+            && module.status == DesiredStatus::Running
+        {
+            let identity = Identity::module(device, module.name.as_str())?;
+            readiness.expect(identity, program.own.is_some());
+        }
+    }
+    Ok(())
+}
+
 /// Whose processes have ended, for somebody who waits to hear from them.
-fn exits(modules: &Modules) -> String {
-    let ended = modules.names().filter_map(|name| {
-        let state = modules.state(name)?;
+fn exits(street: &Street) -> String {
+    let processes = street.bays.iter().flat_map(Bay::processes);
+    let ended = processes.filter_map(|(name, state)| {
         let (code, status) = (state.last_exit?.code(), state.status.as_str());
         Some(format!("; {name} exited with {code} (now: {status})"))
     });

@@ -131,7 +131,7 @@ fn wrong_use_exits_with_2_and_says_what_to_write() {
         ),
         (
             &["up", "--port-base", "80"],
-            "give a number from 1024 to 65500",
+            "give a number from 1024 to 65400",
         ),
         (&["up", "--exec", "sensor"], "write it as MODULE=COMMAND"),
         (

@@ -80,16 +80,25 @@ impl Runner {
     /// The receiver sees every line from the beginning. A module that cannot be started is a state of that module
     /// ([`crate::Exit::NotStarted`]), to which its restart policy applies, and not an error here.
     pub async fn start(
-        mut plan: Vec<ModuleSpec>,
+        plan: Vec<ModuleSpec>,
         options: Options,
     ) -> Result<(Self, broadcast::Receiver<LogLine>), PlanError> {
+        let (lines, receiver) = broadcast::channel(LOG_BACKLOG);
+        Ok((Self::start_logging(plan, options, lines).await?, receiver))
+    }
+
+    /// As [`Self::start`], but what modules print goes to listeners that several runners share.
+    pub async fn start_logging(
+        mut plan: Vec<ModuleSpec>,
+        options: Options,
+        lines: broadcast::Sender<LogLine>,
+    ) -> Result<Self, PlanError> {
         plan.sort_by_key(|spec| spec.startup_order);
         let names: Vec<_> = plan.iter().map(|spec| spec.name.as_str()).collect();
         if let Some(twice) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
             return Err(PlanError::Duplicate(names[twice].to_owned()));
         }
 
-        let (lines, receiver) = broadcast::channel(LOG_BACKLOG);
         let closing = watch::Sender::new(());
         let mut handles = BTreeMap::new();
         let mut tasks = JoinSet::new();
@@ -121,12 +130,11 @@ impl Runner {
             handles: Arc::new(handles),
             lines,
         };
-        let runner = Self {
+        Ok(Self {
             modules,
             closing,
             tasks,
-        };
-        Ok((runner, receiver))
+        })
     }
 
     /// The way to the modules, for everybody who may watch and command them.

@@ -1,18 +1,19 @@
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder};
+use std::fs;
 use std::io::Read;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
 use clap::{ArgGroup, Subcommand};
 use hub_proto::dps::registration::RegistrationId;
 use hub_proto::sas::SymmetricKey;
+use provisioning::edge_config::Endpoint;
 use serde_json::json;
 
-use crate::card::{self, Card, Endpoint, IdScope, Pin, Serial};
+use crate::card::{self, Card, IdScope, Pin, Serial};
 use crate::control::{Control, ControlArgs};
 use crate::output::{self, JsonArgs, STRONG, UsedWrongly, paint};
+use crate::place::make_private;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -238,7 +239,7 @@ pub(crate) fn simulated_endpoint(host: &str, https: &str) -> anyhow::Result<Endp
     } else {
         format!("{host}:{port}")
     };
-    text.parse().map_err(anyhow::Error::msg)
+    Ok(text.parse()?)
 }
 
 fn read_key(file: &Path) -> anyhow::Result<SymmetricKey> {
@@ -276,14 +277,6 @@ fn serials(text: &str) -> Result<Vec<RegistrationId>, String> {
     } else {
         Err(mistakes.join("\n"))
     }
-}
-
-fn make_private(directory: &Path) -> anyhow::Result<()> {
-    let made = DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory);
-    made.with_context(|| format!("cannot make the directory {}", directory.display()))
 }
 
 #[cfg(test)]

@@ -89,7 +89,8 @@ fn read_scenario(path: &Path) -> anyhow::Result<Scenario> {
 fn pages(running: &mut Running) -> Router {
     let street = &running.street;
     let bays = street.bays.iter().map(|bay| page::Bay {
-        device_id: bay.device_id.clone(),
+        name: bay.name.clone(),
+        device: bay.device.clone(),
         board: bay.board.clone(),
         modules: bay
             .modules

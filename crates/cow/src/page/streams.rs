@@ -2,11 +2,11 @@
 //!
 //! | Request | Answer |
 //! |---|---|
-//! | `GET /board/{device}/samples` | the newest measurements, oldest first |
-//! | `GET /board/{device}/stream` | server-sent events: `state`, `sample` for each measurement, `lamp` for each change |
-//! | `GET /boards/stream` | server-sent events: `bay` with `{"deviceId","colour","vehicle","sample"}`, for every bay |
+//! | `GET /board/{bay}/samples` | the newest measurements, oldest first |
+//! | `GET /board/{bay}/stream` | server-sent events: `state`, `sample` for each measurement, `lamp` for each change |
+//! | `GET /boards/stream` | server-sent events: `bay` with `{"bay","deviceId","colour","vehicle","sample"}`, for every bay |
 //!
-//! Commands go to `/control/boards/{device}`.
+//! Commands go to `/control/boards/{bay}`.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -34,32 +34,33 @@ const IN_MOTION: Duration = Duration::from_millis(60);
 
 pub(super) fn router() -> Router<Arc<Street>> {
     Router::new()
-        .route("/board/{device}/samples", get(samples))
-        .route("/board/{device}/stream", get(follow))
+        .route("/board/{bay}/samples", get(samples))
+        .route("/board/{bay}/stream", get(follow))
         .route("/boards/stream", get(follow_all))
 }
 
-async fn samples(State(street): State<Arc<Street>>, Path(device): Path<String>) -> Response {
-    match street.bay(&device) {
+async fn samples(State(street): State<Arc<Street>>, Path(name): Path<String>) -> Response {
+    match street.bay(&name) {
         Some(bay) => Json(bay.board.recent_samples()).into_response(),
-        None => no_such_board(&device),
+        None => no_such_board(&name),
     }
 }
 
-async fn follow(State(street): State<Arc<Street>>, Path(device): Path<String>) -> Response {
-    match street.bay(&device) {
+async fn follow(State(street): State<Arc<Street>>, Path(name): Path<String>) -> Response {
+    match street.bay(&name) {
         Some(bay) => Sse::new(Watcher::of(&bay.board).events()).into_response(),
-        None => no_such_board(&device),
+        None => no_such_board(&name),
     }
 }
 
 async fn follow_all(State(street): State<Arc<Street>>) -> impl IntoResponse {
     let watchers = street.bays.iter().map(|bay| {
-        let device_id = bay.device_id.clone();
+        let (name, device) = (bay.name.clone(), bay.device.clone());
         let summaries = Watcher::of(&bay.board).summaries();
         summaries.map(move |state| {
             let (colour, vehicle, sample) = (state.lamp.colour, state.vehicle, state.sample);
-            event("bay", &json!({"deviceId": device_id, "colour": colour, "vehicle": vehicle, "sample": sample}))
+            let device = device.borrow().clone();
+            event("bay", &json!({"bay": name, "deviceId": device, "colour": colour, "vehicle": vehicle, "sample": sample}))
         })
     });
     Sse::new(stream::select_all(
@@ -67,8 +68,8 @@ async fn follow_all(State(street): State<Arc<Street>>) -> impl IntoResponse {
     ))
 }
 
-fn no_such_board(device: &str) -> Response {
-    let message = format!("there is no board called {device}");
+fn no_such_board(name: &str) -> Response {
+    let message = format!("there is no board of a bay called {name}");
     (
         StatusCode::NOT_FOUND,
         Json(json!({"error": {"code": 404, "message": message}})),

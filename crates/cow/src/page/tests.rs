@@ -18,13 +18,15 @@ use tokio::time::timeout;
 
 use super::*;
 
-fn bay(device_id: &str) -> Bay {
+fn bay(name: &str) -> Bay {
     let module = |id: &str, model| Module {
         id: id.into(),
         model,
     };
     Bay {
-        device_id: device_id.into(),
+        name: name.into(),
+        // The sender may go: nothing changes here.
+        device: watch::Sender::new(Some(name.to_owned())).subscribe(),
         board: SimulatedBoard::new(1),
         modules: vec![
             module("hc-sr04", Some(HC_SR04)),
@@ -67,7 +69,7 @@ async fn a_single_bay_is_the_first_page() {
     assert_eq!(headers[CONTENT_TYPE], "text/html; charset=utf-8");
     for part in [
         "hub.example",
-        r#"data-device="bay-01" data-light="lamp""#,
+        r#"data-bay="bay-01" data-device="bay-01" data-light="lamp""#,
         r#"data-setting="holdOffMs" data-kind="number""#,
         r#"data-setting="freePattern" data-kind="text""#,
         r#"data-method="book""#,

@@ -35,9 +35,11 @@ pub(super) struct BayPage<'a> {
 
 /// A bay among others.
 struct BayLine<'a> {
-    device_id: &'a str,
-    /// The device id as a part of an address.
+    name: &'a str,
+    /// The name as a part of an address.
     path: String,
+    /// The device its machine is; empty where it is none.
+    device: String,
     lamp: String,
     distance: String,
 }
@@ -91,8 +93,9 @@ fn lines(street: &Street) -> Vec<BayLine<'_>> {
 
 fn line<'a>(bay: &'a Bay, state: &BoardState) -> BayLine<'a> {
     BayLine {
-        device_id: &bay.device_id,
-        path: utf8_percent_encode(&bay.device_id, NON_ALPHANUMERIC).to_string(),
+        name: &bay.name,
+        path: utf8_percent_encode(&bay.name, NON_ALPHANUMERIC).to_string(),
+        device: bay.device.borrow().clone().unwrap_or_default(),
         lamp: state.lamp.colour.to_string(),
         distance: match state
             .sample

@@ -2,11 +2,19 @@
 //!
 //! | Request | Does |
 //! |---|---|
-//! | `GET /control/boards` | every bay's board: `[{"deviceId":…,"board":{…}}]` |
-//! | `GET /control/boards/{device}` | one board's state |
-//! | `POST /control/boards/{device}` | makes something happen: `{"command":"carArrives","vehicle":"van"}` |
+//! | `GET /control/bays` | every bay's machine: `[{"bay":"bay-01","serial":…,"deviceId":…,"phase":"running",…}]` |
+//! | `GET /control/bays/{bay}` | one of them |
+//! | `POST /control/bays/{bay}/card` | images its card: `{"idScope","registrationId","symmetricKey","globalEndpoint"?}` |
+//! | `POST /control/bays/{bay}/power/{verb}` | `restart`, or `cut` to pull the plug |
+//! | `GET /control/boards` | every bay's board: `[{"bay":…,"deviceId":…,"board":{…}}]` |
+//! | `GET /control/boards/{bay}` | one board's state |
+//! | `POST /control/boards/{bay}` | makes something happen: `{"command":"carArrives","vehicle":"van"}` |
 //! | `GET /control/processes` | every module's process: `[{"module":"bay-01/light","status":"running","pid":…}]` |
 //! | `POST /control/processes/{device}/{module}/{verb}` | `start`, `stop`, `restart`, or `kill` for a crash |
+//!
+//! A bay goes by its name, its board's serial number, or the device its machine is at the moment.
+
+mod bays;
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -28,7 +36,11 @@ type Shared = State<Arc<Street>>;
 pub(super) fn router(street: Arc<Street>) -> Router {
     Router::new()
         .route("/control/boards", get(boards))
-        .route("/control/boards/{device}", get(board).post(command_board))
+        .route("/control/bays", get(bays::all))
+        .route("/control/bays/{bay}", get(bays::one))
+        .route("/control/bays/{bay}/card", post(bays::image))
+        .route("/control/bays/{bay}/power/{verb}", post(bays::power))
+        .route("/control/boards/{bay}", get(board).post(command_board))
         .route("/control/processes", get(processes))
         .route(
             "/control/processes/{device}/{module}/{verb}",
@@ -54,44 +66,42 @@ impl IntoResponse for Fault {
 }
 
 async fn boards(State(street): Shared) -> Json<Value> {
-    let boards = street
-        .bays
-        .iter()
-        .map(|bay| json!({"deviceId": bay.device_id, "board": bay.board.state()}));
+    let boards = street.bays.iter().map(|bay| {
+        let device = bay.device.borrow().clone();
+        json!({"bay": bay.name, "deviceId": device, "board": bay.board.state()})
+    });
     Json(boards.collect())
 }
 
-async fn board(
-    State(street): Shared,
-    Path(device): Path<String>,
-) -> Result<Json<BoardState>, Fault> {
-    Ok(Json(bay(&street, &device)?.board.state()))
+async fn board(State(street): Shared, Path(name): Path<String>) -> Result<Json<BoardState>, Fault> {
+    Ok(Json(bay(&street, &name)?.board.state()))
 }
 
 async fn command_board(
     State(street): Shared,
-    Path(device): Path<String>,
+    Path(name): Path<String>,
     command: Result<Json<Command>, JsonRejection>,
 ) -> Result<StatusCode, Fault> {
     let Json(command) =
         command.map_err(|rejection| Fault(rejection.status(), rejection.body_text()))?;
-    bay(&street, &device)?.board.command(command);
+    bay(&street, &name)?.board.command(command);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn processes(State(street): Shared) -> Json<Value> {
-    let modules = &street.modules;
-    let states = modules
-        .names()
-        .filter_map(|name| Some(describe(name, &modules.state(name)?)));
-    Json(states.collect())
+    let processes = street.bays.iter().flat_map(Bay::processes);
+    let described = processes.map(|(name, state)| describe(&name, &state));
+    Json(described.collect())
 }
 
 async fn command_process(
     State(street): Shared,
     Path((device, module, verb)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Fault> {
-    let (modules, name) = (&street.modules, format!("{device}/{module}"));
+    let name = format!("{device}/{module}");
+    let unknown = || Fault::not_found(CommandError::Unknown(name.clone()).to_string());
+    let modules = street.bays.iter().find_map(|bay| bay.modules_with(&name));
+    let modules = modules.ok_or_else(unknown)?;
     let commanded = match verb.as_str() {
         "start" => modules.start(&name).await,
         "stop" => modules.stop(&name).await,
@@ -105,16 +115,16 @@ async fn command_process(
     };
     match commanded {
         Ok(()) => Ok(StatusCode::ACCEPTED),
-        Err(error @ CommandError::Unknown(_)) => Err(Fault::not_found(error.to_string())),
+        Err(CommandError::Unknown(_)) => Err(unknown()),
         Err(error @ CommandError::Closed(_)) => {
             Err(Fault(StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
         }
     }
 }
 
-fn bay<'a>(street: &'a Street, device: &str) -> Result<&'a Bay, Fault> {
-    let bay = street.bays.iter().find(|bay| bay.device_id == device);
-    bay.ok_or_else(|| Fault::not_found(format!("there is no bay {device}")))
+fn bay<'a>(street: &'a Street, name: &str) -> Result<&'a Bay, Fault> {
+    let bay = street.bays.iter().find(|bay| bay.is(name));
+    bay.ok_or_else(|| Fault::not_found(format!("there is no bay {name}")))
 }
 
 fn describe(module: &str, state: &ModuleState) -> Value {

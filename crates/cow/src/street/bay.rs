@@ -1,27 +1,46 @@
-//! One bay: an Edge device, the deployment on it, and the simulated board its modules drive.
+//! One bay: a place on the street with a board and a machine on it, whoever that machine is at the moment.
 
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
 use board::simulated::SimulatedBoard;
-use hub_proto::identity::Identity;
-use runner::ModuleSpec;
+use runner::{ModuleState, Modules};
 use simulator::Simulator;
+use tokio::sync::{mpsc, watch};
 
+use super::disk::Disk;
+use super::edge_daemon::{Equipment, deploy};
+use super::host::{Host, Portal};
+use super::machine::{Life, Machine, Switch, Vitals};
+use crate::card::{Pin, Serial};
 use crate::commands::module;
-use crate::deployment::{Deployment, Module};
 use crate::place::Place;
+use crate::ports::Ports;
 use crate::program::Program;
 
-use super::{Plan, Programs};
+/// Somebody at a page may press a button twice.
+const SWITCH_BACKLOG: usize = 4;
 
 /// One bay of a street whose modules run here.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Bay {
-    pub(crate) device_id: String,
+    /// What the street calls it, whichever device its machine is: `bay-01`.
+    pub(crate) name: String,
+    /// Its board's serial number.
+    pub(crate) serial: Serial,
     pub(crate) board: SimulatedBoard,
     /// In the manifest's order.
     pub(crate) modules: Vec<BayModule>,
+    /// The machine's own page, where it has one.
+    pub(crate) portal: Option<Portal>,
+    pub(crate) disk: Disk,
+    /// How its machine is.
+    pub(crate) vitals: watch::Receiver<Vitals>,
+    /// Which device of the hub its machine is, if it is one.
+    pub(crate) device: watch::Receiver<Option<String>>,
+    pub(crate) switch: mpsc::Sender<Switch>,
 }
 
 /// A module of a bay.
@@ -32,80 +51,153 @@ pub(crate) struct BayModule {
     pub(crate) own: Option<module::Name>,
 }
 
-/// A module as the Edge runtime knows it: who it is, and what the runtime tells it.
-pub(super) struct Deployed<'a> {
-    module: &'a Module,
-    identity: Identity,
-    runtime: Vec<(String, String)>,
+impl Bay {
+    /// Its processes as they are now, by name.
+    pub(crate) fn processes(&self) -> Vec<(String, ModuleState)> {
+        let vitals = self.vitals.borrow();
+        let states = vitals.processes.iter().flat_map(|modules| {
+            modules
+                .names()
+                .filter_map(|name| Some((name.to_owned(), modules.state(name)?)))
+        });
+        states.collect()
+    }
+
+    /// The way to one of its processes.
+    pub(crate) fn modules_with(&self, process: &str) -> Option<Modules> {
+        let vitals = self.vitals.borrow();
+        let mut runners = vitals.processes.iter();
+        let found = runners.find(|modules| modules.state(process).is_some());
+        found.cloned()
+    }
+
+    /// Whether somebody means this bay: by its name, its board's serial number, or the device it is now.
+    pub(crate) fn is(&self, name: &str) -> bool {
+        self.name == name
+            || self.serial.as_str().eq_ignore_ascii_case(name)
+            || self.device.borrow().as_deref() == Some(name)
+    }
 }
 
-/// Makes the Edge device of a bay, or finds it in the kept state, and deploys to it. The workload sockets are there
-/// from here on, wherever the modules run.
-pub(super) fn deploy<'a>(
-    simulator: &Simulator,
-    device: &str,
-    deployment: Option<&'a Deployment>,
-) -> anyhow::Result<Vec<Deployed<'a>>> {
-    if simulator.credentials(device).is_none() {
-        simulator.add_device(device, true, &[])?;
+/// What a bay is built from.
+pub(super) struct Site<'a> {
+    pub(super) place: &'a Place,
+    pub(super) ports: Ports,
+    /// From 1.
+    pub(super) number: usize,
+    pub(super) board: SimulatedBoard,
+    /// The socket its modules reach the board by.
+    pub(super) socket: &'a Path,
+    /// The host's provisioning service, for a machine that begins without an identity.
+    pub(super) stock: Option<&'a Program>,
+}
+
+impl Site<'_> {
+    pub(super) fn name(number: usize) -> String {
+        format!("bay-{number:02}")
     }
-    let Some(deployment) = deployment else {
-        return Ok(Vec::new());
+
+    /// A bay, and the machine that has to be run for it.
+    pub(super) fn build(
+        self,
+        equipment: &Arc<Equipment>,
+        closing: watch::Receiver<()>,
+    ) -> anyhow::Result<(Bay, Machine)> {
+        let name = Self::name(self.number);
+        let serial: Serial = format!("10000000b0b{:05}", self.number)
+            .parse()
+            .map_err(anyhow::Error::msg)?;
+        let disk = Disk::open(self.place, &name)?;
+        let life = Life::new(&name);
+        let host = match self.stock {
+            Some(program) => Some(Host {
+                bay: name.clone(),
+                program: program.clone(),
+                portal: Portal {
+                    address: portal_address(self.ports, self.number)?,
+                    pin: Pin::random()?,
+                },
+            }),
+            None => {
+                provision_manually(&equipment.simulator, &name, &disk)?;
+                deploy(&equipment.simulator, &name, &equipment.deployment)?;
+                // Known before it has booted: whoever opens the page at once need not wait.
+                life.become_device(Some(name.clone()));
+                None
+            }
+        };
+        let deployed = equipment.deployment.modules.iter();
+        let modules = deployed.filter_map(|module| {
+            let program = equipment.programs.get(&module.name)?;
+            Some(BayModule {
+                name: module.name.clone(),
+                own: program.own,
+            })
+        });
+        let (switch, switched) = mpsc::channel(SWITCH_BACKLOG);
+        let bay = Bay {
+            name,
+            serial,
+            board: self.board.clone(),
+            modules: modules.collect(),
+            portal: host.as_ref().map(|host| host.portal.clone()),
+            disk: disk.clone(),
+            vitals: life.vitals(),
+            device: life.device(),
+            switch,
+        };
+        let machine = Machine {
+            equipment: equipment.clone(),
+            board: self.board.clone(),
+            surroundings: surroundings(&self, &bay, equipment),
+            disk,
+            host,
+            life,
+            switch: switched,
+            closing,
+        };
+        Ok((bay, machine))
+    }
+}
+
+/// What a machine tells whatever runs on it.
+fn surroundings(site: &Site<'_>, bay: &Bay, equipment: &Equipment) -> Vec<(String, String)> {
+    let info = equipment.simulator.info();
+    let path = |path: &Path| path.display().to_string();
+    let told = [
+        ("BAY_BOARD", format!("sim:{}", site.socket.display())),
+        ("BAY_SERIAL", bay.serial.as_str().to_owned()),
+        ("BAY_EDGE_CONFIG", path(&bay.disk.edge_config())),
+        ("BAY_IDENTITY_FILE", path(&bay.disk.identity_file())),
+        // The Edge daemon here reads its configuration at each boot, and a change of identity ends with one.
+        ("BAY_APPLY", "none".to_owned()),
+        ("BAY_REBOOT", "board".to_owned()),
+        (
+            "BAY_DPS_ENDPOINT",
+            format!("{}:{}", info.hub_host_name, info.https.port()),
+        ),
+        ("BAY_TRUST_FILE", path(&info.ca_file)),
+    ];
+    told.map(|(name, value)| (name.to_owned(), value)).into()
+}
+
+/// Makes a machine the device of its bay's name, as an operator does by hand.
+fn provision_manually(simulator: &Simulator, name: &str, disk: &Disk) -> anyhow::Result<()> {
+    let credentials = match simulator.credentials(name) {
+        Some(credentials) => credentials,
+        None => simulator.add_device(name, true, &[])?,
     };
-    simulator.apply_deployment(device, &deployment.content)?;
-    let deployed = deployment.modules.iter().map(|module| {
-        let identity = Identity::module(device, module.name.as_str())?;
-        let runtime = simulator
-            .module_environment(&identity)
-            .with_context(|| format!("cannot serve the workload API for {identity}"))?;
-        Ok(Deployed {
-            module,
-            identity,
-            runtime,
-        })
-    });
-    deployed.collect()
+    disk.provision_manually(name, &credentials.connection_string.parse()?)
 }
 
-impl Deployed<'_> {
-    /// The process that stands for it, on the simulated board at `board`.
-    pub(super) fn spec(
-        &self,
-        plan: &Plan,
-        program: &Program,
-        place: &Place,
-        board: &Path,
-    ) -> anyhow::Result<ModuleSpec> {
-        let state = place.module_state(self.identity.device_id(), &self.module.name)?;
-        let own = [
-            ("BAY_BOARD".to_owned(), format!("sim:{}", board.display())),
-            ("BAY_STATE_DIR".to_owned(), state.display().to_string()),
-        ];
-        let level = (
-            "RuntimeLogLevel".to_owned(),
-            plan.module_log_level.to_owned(),
-        );
-        // Of a variable given twice the later value holds.
-        let env = [&[level], self.module.env.as_slice(), &self.runtime, &own].concat();
-        Ok(ModuleSpec {
-            name: self.identity.to_string(),
-            program: program.path.clone(),
-            args: program.args.clone(),
-            env,
-            startup_order: self.module.startup_order,
-            restart_policy: self.module.restart_policy,
-            status: self.module.status,
-        })
+/// The port of a bay's own page. The one it would have by itself, 8088, is one machine's; here there may be many.
+fn portal_address(ports: Ports, number: usize) -> anyhow::Result<SocketAddr> {
+    let loopback = std::net::Ipv4Addr::LOCALHOST;
+    let address = SocketAddr::new(loopback.into(), ports.portal(number));
+    if address.port() != 0 {
+        return Ok(address);
     }
-
-    pub(super) fn program<'p>(&self, programs: &'p Programs) -> Option<&'p Program> {
-        programs.get(&self.module.name)
-    }
-
-    pub(super) fn on_bay(&self, program: &Program) -> BayModule {
-        BayModule {
-            name: self.module.name.clone(),
-            own: program.own,
-        }
-    }
+    // The service is a process of its own: it can be told a port, but not handed one.
+    let free = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+    free.context("cannot find a free port for a bay's own page")
 }

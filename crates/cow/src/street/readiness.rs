@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep_until};
 
 /// A street takes a fraction of a second; whoever waits this long wants to know for whom.
-const LONG: Duration = Duration::from_secs(5);
+pub(super) const LONG: Duration = Duration::from_secs(5);
 
 /// Events read at once.
 const AT_ONCE: usize = 256;

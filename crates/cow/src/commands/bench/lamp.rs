@@ -66,7 +66,7 @@ async fn measure(running: &Running, args: &Args) -> Result<Vec<Duration>> {
         .bays
         .first()
         .context("the street has no bay")?;
-    let sensor = Identity::module(bay.device_id.as_str(), "hc-sr04")?;
+    let sensor = Identity::module(bay.name.as_str(), "hc-sr04")?;
     let desired = json!({"properties": {"desired": {"holdOffMs": args.hold_off_ms}}});
     running.street.simulator.patch_twin(&sensor, desired)?;
     let hold_off = Duration::from_millis(args.hold_off_ms);

@@ -1,10 +1,11 @@
 // Requests to this origin, and complaints when they fail.
 
-export const device = document.getElementById("main").dataset.device;
+// A bay keeps its name, whichever device of the hub its machine is.
+export const { bay, device } = document.getElementById("main").dataset;
 
 const part = encodeURIComponent;
 export const target = (module) => part(device) + (module ? `/modules/${part(module)}` : "");
-export const board = (rest = "") => `/board/${part(device)}${rest}`;
+export const board = (rest = "") => `/board/${part(bay)}${rest}`;
 
 export async function get(path) {
   return answer(await fetch(path, { headers: { accept: "application/json" } }));
@@ -41,6 +42,6 @@ export function complain(error) {
   while (toasts.children.length > 3) toasts.firstChild.remove();
 }
 
-export const command = (body) => send("POST", `/control/boards/${part(device)}`, body).catch(complain);
+export const command = (body) => send("POST", `/control/boards/${part(bay)}`, body).catch(complain);
 export const invoke = (module, methodName, payload) =>
   send("POST", `/control/methods/${target(module)}`, { methodName, payload, responseTimeoutInSeconds: 30, connectTimeoutInSeconds: 0 });

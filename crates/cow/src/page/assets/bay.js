@@ -82,8 +82,8 @@ follow("/control/trace", { message: take }, { onopen: catchUp });
 
 if (document.querySelector(".bays")) {
   follow("/boards/stream", {
-    bay: ({ deviceId, colour }) => {
-      const dot = document.querySelector(`.bays [data-bay="${CSS.escape(deviceId)}"] .lampdot`);
+    bay: ({ bay, colour }) => {
+      const dot = document.querySelector(`.bays [data-bay="${CSS.escape(bay)}"] .lampdot`);
       if (dot) paint(dot, colour);
     },
   });

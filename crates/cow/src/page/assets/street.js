@@ -6,11 +6,14 @@ import { millimetres, order, outcomes, paint, plain } from "./words.js";
 const tiles = new Map([...document.querySelectorAll(".tile")].map((tile) => [tile.dataset.bay, tile]));
 const show = (tile, name, text) => (tile.querySelector(`[data-show="${name}"]`).textContent = text);
 
+// Machines change which device they are.
+const devices = new Map([...tiles.values()].map((tile) => [tile.dataset.device, tile]));
+
 // What is caught up on may be older than what came live meanwhile.
 const heard = new Map();
 
 function observe({ kind, deviceId, output, body, time }) {
-  const tile = tiles.get(deviceId);
+  const tile = devices.get(deviceId);
   if (!tile || kind !== "message" || output !== "occupancy" || !body?.occupancy) return;
   if (order(time) <= (heard.get(deviceId) ?? "")) return;
   heard.set(deviceId, order(time));
@@ -20,7 +23,7 @@ function observe({ kind, deviceId, output, body, time }) {
 
 // A tab that was hidden, or a street that was restarted, missed something: each opening catches up.
 function catchUp() {
-  for (const device of tiles.keys()) {
+  for (const device of devices.keys()) {
     fetch(`/recent/${encodeURIComponent(device)}`)
       .then((answer) => answer.json())
       .then((recent) => recent.forEach(observe))
@@ -30,9 +33,10 @@ function catchUp() {
 follow("/control/trace", { message: observe }, { onopen: catchUp });
 
 follow("/boards/stream", {
-  bay: ({ deviceId, colour, vehicle, sample }) => {
-    const tile = tiles.get(deviceId);
+  bay: ({ bay, deviceId, colour, vehicle, sample }) => {
+    const tile = tiles.get(bay);
     if (!tile) return;
+    if (deviceId) devices.set(deviceId, tile);
     paint(tile.querySelector(".lampdot"), colour);
     const distance = sample && (sample.distanceMm == null ? outcomes[sample.outcome] : millimetres(sample.distanceMm));
     show(tile, "more", [vehicle && `${vehicle.vehicle} ${vehicle.motion}`, distance].filter(Boolean).join(" · "));
