@@ -2,6 +2,7 @@
 
 use hub_proto::dps::error::DpsErrorCode;
 use hub_proto::dps::registration::{Operation, Status};
+use hub_proto::identity::Identity;
 
 use crate::error::{Refusal, RegisterError, shortened};
 use crate::registration::Assignment;
@@ -44,10 +45,12 @@ fn operation(body: &[u8]) -> Result<Reading, RegisterError> {
         }
         Status::Assigned => {
             let state = state.ok_or(RegisterError::Malformed("assignment"))?;
-            let named = |name: Option<String>| name.filter(|name| !name.is_empty());
+            // What is no name would break a user name, a path or a configuration file later on.
+            let hub = state.assigned_hub.filter(|hub| is_host_name(hub));
+            let device_id = state.device_id.filter(|id| Identity::device(id).is_ok());
             Ok(Reading::Assigned(Assignment {
-                hub: named(state.assigned_hub).ok_or(RegisterError::Malformed("assigned hub"))?,
-                device_id: named(state.device_id).ok_or(RegisterError::Malformed("device id"))?,
+                hub: hub.ok_or(RegisterError::Malformed("assigned hub"))?,
+                device_id: device_id.ok_or(RegisterError::Malformed("device id"))?,
                 registration_id: state.registration_id,
                 substatus: state.substatus,
                 payload: state.payload,
@@ -63,6 +66,11 @@ fn operation(body: &[u8]) -> Result<Reading, RegisterError> {
         }),
         Status::Disabled => Err(RegisterError::Disabled),
     }
+}
+
+fn is_host_name(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
+    (1..=255).contains(&text.len()) && text.chars().all(allowed)
 }
 
 /// Whether an operation id can stand in a topic, where it is not escaped.

@@ -185,6 +185,8 @@ fn what_the_service_says_decides_what_comes_of_it() {
     let no_hub = r#"{"operationId":"4","status":"assigned","registrationState":{"status":"assigned","deviceId":"d"}}"#;
     let no_device = r#"{"operationId":"4","status":"assigned",
         "registrationState":{"status":"assigned","assignedHub":"h","deviceId":""}}"#;
+    let odd_hub = r#"{"operationId":"4","status":"assigned",
+        "registrationState":{"status":"assigned","assignedHub":"h/../d","deviceId":"d"}}"#;
     let unknown = r#"{"operationId":"4","status":"pondering"}"#;
     let wild = r##"{"operationId":"4/#","status":"assigning"}"##;
     let unauthorized = &refusal(401_002);
@@ -219,6 +221,7 @@ fn what_the_service_says_decides_what_comes_of_it() {
         (200, bare, "Failed(None, )"),
         (200, disabled, "Disabled"),
         (200, no_hub, "Malformed(assigned hub)"),
+        (200, odd_hub, "Malformed(assigned hub)"),
         (200, no_device, "Malformed(device id)"),
         (
             200,

@@ -44,6 +44,30 @@ async fn a_certificate_for_another_name_is_told() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_the_service_does_not_take_is_told_as_such() {
+    for protocol in [Protocol::Mqtt, Protocol::Https] {
+        let (dps, other) = (Dps::start().await, Dps::start().await);
+        let mut device = dps.device(protocol);
+        device.attestation = other.device_with_certificate(protocol).attestation;
+        let refusing = async {
+            loop {
+                // The end of a connection may overtake the alert that says why: then the device comes again.
+                dps.accept_tls().await.expect_err("not one of ours");
+            }
+        };
+        let limits = limits();
+        let result = tokio::select! {
+            result = register(&device, limits) => result,
+            () = refusing => unreachable!("it refuses for ever"),
+        };
+        assert!(
+            matches!(&result, Err(RegisterError::Unauthorized(_))),
+            "{protocol:?}: {result:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_closed_port_is_tried_until_the_end() {
     for protocol in [Protocol::Mqtt, Protocol::Https] {
         let dps = Dps::start().await;
