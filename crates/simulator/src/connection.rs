@@ -10,11 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use hub_proto::user_name::UserName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use self::link::Link;
+pub(crate) use self::link::Link;
 use crate::certificates::PeerCertificates;
+use crate::dps::{self, Dps};
 use crate::hub::{Attached, Face, Hub, Refusal};
 use crate::mailbox::{self, Delivery, EndReason, Settles};
 use crate::wire::{self, Packet, QoS, ReturnCode};
@@ -29,9 +31,16 @@ const ROUND: usize = mailbox::CAPACITY / 2;
 /// While this many acknowledgements are held back by a lever, nothing more is read.
 const HELD_ACKS: usize = 512;
 
+/// Who answers on a listener: which of them a client means, it says in its user name.
+#[derive(Debug, Clone)]
+pub(crate) struct Services {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) dps: Arc<Dps>,
+}
+
 /// Serves one client until either side ends it.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    hub: Arc<Hub>,
+    Services { hub, dps }: Services,
     stream: S,
     face: Option<Face>,
     peer: Option<PeerCertificates>,
@@ -42,6 +51,12 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(Err(reason)) => return hub.note_stranger(&reason),
         Err(_) => return hub.note_stranger("no CONNECT within a minute"),
     };
+    let user_name = connect.user_name.as_deref();
+    if let Some(Ok(UserName::Dps(name))) = user_name.map(UserName::parse) {
+        // Boxed, so that the hub's connections, which are the many, do not carry its size.
+        return Box::pin(dps::serve(dps, link, &connect, &name, peer.as_ref())).await;
+    }
+    drop(dps);
     let attached = match hub.connect(&connect, face, peer.as_ref()) {
         Ok(attached) => attached,
         Err(Refusal { code, .. }) => {
@@ -60,10 +75,6 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         ReturnCode::Accepted,
         attached.session_present,
     );
-    let silence = match connect.keep_alive {
-        0 => LONGEST_SILENCE,
-        seconds => Duration::from_millis(u64::from(seconds) * 1500).min(LONGEST_SILENCE),
-    };
     let mut session = Session {
         hub: &hub,
         attached: &attached,
@@ -73,11 +84,19 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
         held: VecDeque::new(),
         next_packet_id: 1,
         heard: Instant::now(),
-        silence,
+        silence: silence_of(connect.keep_alive),
     };
     let end = session.run(&mut link).await;
     hub.detach(&attached, &end, connect.will.as_ref());
     link.close().await;
+}
+
+/// How long a client that promised to be heard every so many seconds may be silent.
+pub(crate) fn silence_of(keep_alive: u16) -> Duration {
+    match keep_alive {
+        0 => LONGEST_SILENCE,
+        seconds => Duration::from_millis(u64::from(seconds) * 1500).min(LONGEST_SILENCE),
+    }
 }
 
 /// Why a connection ended.

@@ -4,6 +4,7 @@
 //! requests that come from another site's pages.
 
 mod certificates;
+mod dps;
 mod levers;
 mod streams;
 
@@ -60,6 +61,7 @@ pub(crate) fn router(simulator: Arc<Simulator>) -> Router {
             get(certificates::list).post(certificates::put),
         )
         .route("/control/certificates/{name}", delete(certificates::remove))
+        .merge(dps::router())
         .route("/control/events", get(streams::events))
         .route("/control/trace", get(streams::trace))
         .route(

@@ -16,6 +16,7 @@ mod deployments;
 mod identities;
 mod keys;
 mod methods;
+mod provisioning;
 mod sign_in;
 mod telemetry;
 #[cfg(test)]
@@ -36,10 +37,12 @@ use tokio::time::Instant;
 pub(crate) use authorities::AuthorityFault;
 pub(crate) use connecting::{Attached, Refusal};
 pub use control::SendError;
+pub(crate) use deployments::check_deployment;
 pub use identities::{Credentials, IdentityFault};
 pub(crate) use identities::{NewDevice, NewModule};
 pub(crate) use methods::Caller;
 pub use methods::InvokeError;
+pub(crate) use provisioning::{Provision, Start, check_initial_twin};
 pub use twins::TwinFault;
 
 use crate::change::Change;

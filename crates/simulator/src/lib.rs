@@ -1,12 +1,13 @@
-//! Azure IoT Hub and the IoT Edge runtime in one process, for laptops and CI.
+//! Azure IoT Hub, its Device Provisioning Service and the IoT Edge runtime in one process, for laptops and CI.
 //!
-//! One registry with the faces the cloud and a gateway show: MQTT 3.1.1 over TLS for hub and edge hub, HTTPS for
-//! MQTT over WebSocket and for methods between modules, the workload API on a Unix socket per module, and a control
-//! API with levers. Semantics are the hub's, not a broker's: a client gets what is meant for its identity, a second
-//! connection ends the first, and a PUBACK means that the message is in the journal.
+//! One registry with the faces the cloud and a gateway show: MQTT 3.1.1 over TLS for hub, provisioning and edge hub,
+//! HTTPS for MQTT over WebSocket, for methods between modules and for the provisioning service's device and service
+//! APIs, the workload API on a Unix socket per module, and a control API with levers. Semantics are the hub's, not a
+//! broker's: a client gets what is meant for its identity, a second connection ends the first, and a PUBACK means that
+//! the message is in the journal.
 //!
-//! **Not here:** the modules, the boards and the pages of a bay (they are put together by `cow`), the Device
-//! Provisioning Service, and the service's REST and AMQP faces.
+//! **Not here:** the modules, the boards and the pages of a bay (they are put together by `cow`), and the hub's REST and
+//! AMQP faces.
 //!
 //! **Invariant:** nothing is acknowledged that a kill of this process could take back, once it has a state directory.
 //!
@@ -27,6 +28,7 @@ mod certificates;
 mod change;
 mod connection;
 mod control;
+mod dps;
 mod edge;
 mod events;
 mod hub;
@@ -46,11 +48,12 @@ mod workload;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use dps::{DpsLever, EnrollFault};
 pub use hub::{Credentials, IdentityFault, InvokeError, SendError, TwinFault};
 pub use journal::JournalError;
 pub use levers::{Lever, LinkState, Target};
 pub use listening::Ports;
-pub use options::Options;
+pub use options::{LinkedHub, Options};
 pub use pki::PkiError;
 pub use simulator::{Info, Simulator, StartError};
 pub use trace::{Observation, RouteTaken, What};

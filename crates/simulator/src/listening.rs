@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::{Service, service_fn};
@@ -17,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::certificates::PeerCertificates;
-use crate::connection;
+use crate::connection::{self, Services};
 use crate::hub::{Face, Hub};
 
 /// A peer that has not finished its TLS handshake by then is no client.
@@ -71,14 +70,14 @@ pub(crate) fn bind(address: IpAddr, port: u16) -> io::Result<Bound> {
 pub(crate) async fn serve_mqtt(
     bound: Bound,
     tls: TlsAcceptor,
-    hub: Arc<Hub>,
+    services: Services,
     stop: CancellationToken,
 ) {
     accept(bound, tls, stop, move |stream| {
-        let face = named_face(&hub, &stream);
+        let face = named_face(&services.hub, &stream);
         let peer = PeerCertificates::of(stream.get_ref().1);
         // Boxed, so that the connection does not carry the size of the handshake it has behind it.
-        Box::pin(connection::serve(hub.clone(), stream, face, peer))
+        Box::pin(connection::serve(services.clone(), stream, face, peer))
     })
     .await;
 }

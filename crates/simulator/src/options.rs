@@ -2,6 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::hub::Names;
 use crate::listening::Ports;
@@ -21,6 +24,25 @@ pub struct Options {
     pub run: PathBuf,
     /// What modules connect to, where it is to differ from the hub's name.
     pub gateway: Option<String>,
+    /// Further hubs that the provisioning service may assign devices to.
+    pub more_hubs: Vec<LinkedHub>,
+    /// What the provisioning service lets a device wait between its questions: whole seconds, at least one. The real
+    /// service says 3.
+    pub retry_after: Duration,
+    /// The deployment (`{"modulesContent": {…}}`) of an edge device that the provisioning service makes.
+    pub default_deployment: Option<Value>,
+}
+
+/// A further hub of the provisioning service, with an address of its own: official SDKs choose no port, so that hubs
+/// differ by address only. It listens on the same ports, and its name is its address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkedHub {
+    /// Where it listens.
+    pub address: IpAddr,
+    /// Its share of the devices under the `hashed` policy, where the simulator's own hub has 1.
+    pub weight: u32,
+    /// How far it is under the `geoLatency` policy, where the simulator's own hub is at 0.
+    pub latency_ms: u32,
 }
 
 impl Options {
@@ -34,6 +56,9 @@ impl Options {
             pki: directory.join("pki"),
             run: directory.join("run"),
             gateway: None,
+            more_hubs: Vec::new(),
+            retry_after: Duration::from_secs(1),
+            default_deployment: None,
         }
     }
 
@@ -44,6 +69,21 @@ impl Options {
             ports: Ports { mqtt: 0, https: 0 },
             state: None,
             ..Self::in_directory(directory)
+        }
+    }
+
+    /// The same for a further hub: everything at an address of its own.
+    pub(crate) fn of_linked(&self, linked: &LinkedHub) -> Self {
+        let name = linked.address.to_string();
+        Self {
+            address: linked.address,
+            state: self
+                .state
+                .as_ref()
+                .map(|state| state.join("hubs").join(&name)),
+            gateway: None,
+            more_hubs: Vec::new(),
+            ..self.clone()
         }
     }
 

@@ -1,8 +1,10 @@
 //! The simulator as a whole: how it starts, what it offers, and how it stops.
 
+mod provisioning;
+
 use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -17,14 +19,15 @@ use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::broadcast;
 use tokio::time::{MissedTickBehavior, interval};
-use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::connection::Services;
+use crate::dps::Dps;
 use crate::hub::{Caller, Credentials, Hub, IdentityFault, InvokeError, SendError, TwinFault};
 use crate::journal::JournalError;
 use crate::levers::{Lever, LinkState, Target};
-use crate::listening::{self, Bound};
+use crate::listening::{self, Bound, Ports};
 use crate::options::Options;
 use crate::pki::{Authority, PkiError, server_config};
 use crate::trace::Observation;
@@ -79,6 +82,12 @@ pub struct Info {
     pub https: SocketAddr,
     /// For back ends: the `iothubowner` policy.
     pub service_connection_string: String,
+    /// Where devices register: the provisioning service's host name.
+    pub provisioning_host: String,
+    /// What devices say they register in.
+    pub id_scope: String,
+    /// For operators: the provisioning service's `provisioningserviceowner` policy.
+    pub provisioning_service_connection_string: String,
     /// Every device with its modules.
     pub devices: Vec<Credentials>,
 }
@@ -87,6 +96,9 @@ pub struct Info {
 #[derive(Debug)]
 pub struct Simulator {
     hub: Arc<Hub>,
+    /// Those the provisioning service may assign devices to as well.
+    more_hubs: Vec<Arc<Hub>>,
+    dps: Arc<Dps>,
     authority: Arc<Authority>,
     run: PathBuf,
     mqtt: SocketAddr,
@@ -103,58 +115,83 @@ impl Simulator {
     /// # Errors
     /// When a port, the certificates or the state cannot be had; nothing is left running then.
     pub async fn start(options: Options) -> Result<Arc<Self>, StartError> {
-        let bind = |port| {
-            let address = SocketAddr::new(options.address, port);
-            listening::bind(options.address, port)
-                .map_err(|source| StartError::Bind { address, source })
+        let own = bind(options.address, options.ports)?;
+        let ports = Ports {
+            mqtt: own.mqtt.address.port(),
+            https: own.https.address.port(),
         };
-        let (mqtt, https) = (bind(options.ports.mqtt)?, bind(options.ports.https)?);
+        let more: Vec<Listeners> = options
+            .more_hubs
+            .iter()
+            .map(|linked| bind(linked.address, ports))
+            .collect::<Result<_, _>>()?;
         make_private(&options.run).map_err(|source| StartError::Run {
             path: options.run.clone(),
             source,
         })?;
         let authority = Arc::new(Authority::load_or_create(&options.pki)?);
-        let names = options.names();
-        let issued = authority.issue_server(&names.hub, &names.accepted)?;
-        let (mqtt_tls, https_tls) = (
-            server_config(&issued, &[])?,
-            server_config(&issued, &[b"http/1.1"])?,
-        );
-        let hub = Arc::new(Hub::open(options.state.as_deref(), names)?);
-        hub.ensure_policies().map_err(StartError::Journal)?;
-        // Levers are at rest when a simulator starts, whatever the one before it was made to suffer.
-        let up = Lever::Upstream(LinkState::Up);
-        hub.pull(&Target::Everybody, up)
-            .map_err(StartError::Journal)?;
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let hub = open_hub(&options)?;
+        let more_hubs: Vec<Arc<Hub>> = options
+            .more_hubs
+            .iter()
+            .map(|linked| open_hub(&options.of_linked(linked)))
+            .collect::<Result<_, _>>()?;
+        let dps = provisioning::open(&options, &hub, &more_hubs, &authority, &tasks, &stop)?;
         let simulator = Arc::new(Self {
             hub,
+            more_hubs,
+            dps,
             authority,
             run: options.run,
-            mqtt: mqtt.address,
-            https: https.address,
+            mqtt: own.mqtt.address,
+            https: own.https.address,
             sockets: Mutex::default(),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
+            tasks,
+            stop,
         });
-        simulator.serve(mqtt, https, mqtt_tls.into(), https_tls.into());
+        simulator.serve(own, more)?;
         Ok(simulator)
     }
 
-    fn serve(&self, mqtt: Bound, https: Bound, mqtt_tls: TlsAcceptor, https_tls: TlsAcceptor) {
-        let (hub, stop) = (&self.hub, &self.stop);
-        self.tasks.spawn(listening::serve_mqtt(
-            mqtt,
-            mqtt_tls,
-            hub.clone(),
-            stop.clone(),
-        ));
-        self.tasks.spawn(listening::serve_https(
-            https,
-            https_tls,
-            websocket::router(hub.clone()),
-            stop.clone(),
-        ));
-        self.tasks.spawn(tick(hub.clone(), stop.clone()));
+    /// Serves every hub on its own listeners; the provisioning service answers on all of them.
+    fn serve(&self, own: Listeners, more: Vec<Listeners>) -> Result<(), StartError> {
+        let listeners = std::iter::once(own).chain(more);
+        let mut served = Vec::new();
+        for (hub, listeners) in self.hubs().zip(listeners) {
+            let issued = self
+                .authority
+                .issue_server(&hub.names.hub, &hub.names.accepted)?;
+            let (mqtt_tls, https_tls) = (
+                server_config(&issued, &[])?,
+                server_config(&issued, &[b"http/1.1"])?,
+            );
+            served.push((hub, listeners, mqtt_tls, https_tls));
+        }
+        for (hub, listeners, mqtt_tls, https_tls) in served {
+            let services = Services {
+                hub: hub.clone(),
+                dps: self.dps.clone(),
+            };
+            self.tasks.spawn(listening::serve_mqtt(
+                listeners.mqtt,
+                mqtt_tls.into(),
+                services.clone(),
+                self.stop.clone(),
+            ));
+            self.tasks.spawn(listening::serve_https(
+                listeners.https,
+                https_tls.into(),
+                websocket::router(services),
+                self.stop.clone(),
+            ));
+            self.tasks.spawn(tick(hub.clone(), self.stop.clone()));
+        }
+        Ok(())
+    }
+
+    fn hubs(&self) -> impl Iterator<Item = &Arc<Hub>> {
+        std::iter::once(&self.hub).chain(&self.more_hubs)
     }
 
     /// Where everything is.
@@ -168,6 +205,9 @@ impl Simulator {
             mqtt: self.mqtt,
             https: self.https,
             service_connection_string: self.hub.service_connection_string(),
+            provisioning_host: self.dps.host.clone(),
+            id_scope: self.dps.id_scope(),
+            provisioning_service_connection_string: self.dps.service_connection_string(),
             devices: self
                 .hub
                 .device_ids()
@@ -377,12 +417,16 @@ impl Simulator {
     /// The levers that are not at rest, and each edge's way to the hub.
     #[must_use]
     pub fn levers(&self) -> Value {
-        self.hub.levers()
+        let mut levers = self.hub.levers();
+        levers["dps"] = serde_json::to_value(self.dps.levers()).unwrap_or_default();
+        levers
     }
 
     /// Ends every connection, then the listeners; what was acknowledged is in the journal by then.
     pub async fn shutdown(&self) {
-        self.hub.end_all();
+        for hub in self.hubs() {
+            hub.end_all();
+        }
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
@@ -397,6 +441,33 @@ impl Simulator {
     pub(crate) fn stopped(&self) -> CancellationToken {
         self.stop.clone()
     }
+}
+
+/// Where one hub listens.
+struct Listeners {
+    mqtt: Bound,
+    https: Bound,
+}
+
+fn bind(ip: IpAddr, ports: Ports) -> Result<Listeners, StartError> {
+    let bind = |port| {
+        let address = SocketAddr::new(ip, port);
+        listening::bind(ip, port).map_err(|source| StartError::Bind { address, source })
+    };
+    Ok(Listeners {
+        mqtt: bind(ports.mqtt)?,
+        https: bind(ports.https)?,
+    })
+}
+
+fn open_hub(options: &Options) -> Result<Arc<Hub>, StartError> {
+    let hub = Arc::new(Hub::open(options.state.as_deref(), options.names())?);
+    hub.ensure_policies().map_err(StartError::Journal)?;
+    // Levers are at rest when a simulator starts, whatever the one before it was made to suffer.
+    let up = Lever::Upstream(LinkState::Up);
+    hub.pull(&Target::Everybody, up)
+        .map_err(StartError::Journal)?;
+    Ok(hub)
 }
 
 async fn tick(hub: Arc<Hub>, stop: CancellationToken) {

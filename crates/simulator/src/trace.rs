@@ -89,6 +89,21 @@ pub enum What {
         /// From the call to the answer.
         duration_ms: u64,
     },
+    /// A device's attempt to register with the provisioning service was decided.
+    Provisioning {
+        /// Who registers.
+        registration_id: String,
+        /// `assigned`, `refused`, `disabled`, `failed` or `throttled`.
+        state: &'static str,
+        /// The enrolment that decided.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        matched: Option<String>,
+        /// The hub it was assigned to.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hub: Option<String>,
+        /// Why it was not.
+        reason: String,
+    },
     /// A lever was moved.
     Lever {
         /// What it does from here on.

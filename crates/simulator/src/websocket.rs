@@ -1,11 +1,11 @@
-//! The HTTPS face: MQTT over WebSocket, and methods that modules call on one another.
+//! The HTTPS face: MQTT over WebSocket, methods that modules call on one another, and the provisioning service.
 
 use std::io;
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, State};
+use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,13 +17,14 @@ use serde_json::json;
 use tokio_util::io::{CopyToBytes, SinkWriter, StreamReader};
 
 use crate::certificates::PeerCertificates;
-use crate::connection;
+use crate::connection::{self, Services};
+use crate::dps::{self, Dps};
 use crate::hub::{Caller, Hub, InvokeError};
 
 /// The default of 128 KiB would be most of what a connection costs.
 const WEBSOCKET_BUFFER: usize = 4 << 10;
 
-pub(crate) fn router(hub: Arc<Hub>) -> Router {
+pub(crate) fn router(services: Services) -> Router {
     Router::new()
         .route("/$iothub/websocket", get(upgrade))
         .route("/twins/{device}/methods", post(device_method))
@@ -31,11 +32,24 @@ pub(crate) fn router(hub: Arc<Hub>) -> Router {
             "/twins/{device}/modules/{module}/methods",
             post(module_method),
         )
-        .with_state(hub)
+        .fallback(dps::answer)
+        .with_state(services)
+}
+
+impl FromRef<Services> for Arc<Dps> {
+    fn from_ref(services: &Services) -> Self {
+        services.dps.clone()
+    }
+}
+
+impl FromRef<Services> for Arc<Hub> {
+    fn from_ref(services: &Services) -> Self {
+        services.hub.clone()
+    }
 }
 
 async fn upgrade(
-    State(hub): State<Arc<Hub>>,
+    State(services): State<Services>,
     peer: Option<Extension<PeerCertificates>>,
     upgrade: WebSocketUpgrade,
 ) -> Response {
@@ -44,7 +58,7 @@ async fn upgrade(
         .protocols(["mqtt"])
         .read_buffer_size(WEBSOCKET_BUFFER)
         .write_buffer_size(WEBSOCKET_BUFFER)
-        .on_upgrade(move |socket| connection::serve(hub, byte_stream(socket), None, peer))
+        .on_upgrade(move |socket| connection::serve(services, byte_stream(socket), None, peer))
 }
 
 /// The bytes of the binary messages in both directions, as if it were a TCP connection.

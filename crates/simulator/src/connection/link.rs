@@ -20,18 +20,18 @@ const GONE: &str = "the client closed the connection without DISCONNECT";
 const SMALL_READ: usize = 512;
 const LARGE_READ: usize = 64 << 10;
 
-pub(super) struct Link<S> {
+pub(crate) struct Link<S> {
     stream: S,
-    pub(super) reader: Reader,
-    pub(super) inbox: BytesMut,
+    pub(crate) reader: Reader,
+    pub(crate) inbox: BytesMut,
     /// What [`Link::flush`] writes.
-    pub(super) out: BytesMut,
+    pub(crate) out: BytesMut,
     /// How much room the next read gets: grows with bursts, shrinks with silence.
     read: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
-    pub(super) fn new(stream: S) -> Self {
+    pub(crate) fn new(stream: S) -> Self {
         Self {
             stream,
             reader: Reader::new(),
@@ -41,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         }
     }
 
-    pub(super) async fn read_connect(&mut self) -> Result<Connect, String> {
+    pub(crate) async fn read_connect(&mut self) -> Result<Connect, String> {
         // Told by its first byte, a client of another protocol need not be waited for. The reader may take that byte
         // before the packet is whole, so it is looked at once.
         self.read().await?;
@@ -59,7 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
     }
 
     /// Reads once. While nothing comes, an empty buffer is given back: idle connections are the many.
-    pub(super) async fn read(&mut self) -> Result<(), String> {
+    pub(crate) async fn read(&mut self) -> Result<(), String> {
         let count = poll_fn(|context| {
             self.inbox.reserve(self.read);
             let polled = poll_read_buf(Pin::new(&mut self.stream), context, &mut self.inbox);
@@ -81,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
         Ok(())
     }
 
-    pub(super) async fn flush(&mut self) -> Result<(), String> {
+    pub(crate) async fn flush(&mut self) -> Result<(), String> {
         if self.out.is_empty() {
             return Ok(());
         }
@@ -100,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Says goodbye, and takes in what is still under way until the peer has closed too. Closing over unread bytes
     /// resets the connection, which takes back what was written last, and some clients' loops die of writing to it.
-    pub(super) async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         let goodbye = async {
             self.stream.shutdown().await?;
             loop {

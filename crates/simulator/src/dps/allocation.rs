@@ -34,7 +34,9 @@ pub(crate) enum AllocationFault {
     NoStaticHub,
     #[error("the hub {0} is not linked to this service")]
     NotLinked(String),
-    #[error("A CustomAllocationDefinition is required when the allocation policy is set to 'Custom'")]
+    #[error(
+        "A CustomAllocationDefinition is required when the allocation policy is set to 'Custom'"
+    )]
     NoWebhook,
 }
 
@@ -69,7 +71,10 @@ pub(crate) fn choose<'a>(
         }
         AllocationPolicy::Custom => {
             let webhook = terms.custom_allocation_definition.as_ref();
-            return Ok(Choice::Ask(webhook.ok_or(AllocationFault::NoWebhook)?, among));
+            return Ok(Choice::Ask(
+                webhook.ok_or(AllocationFault::NoWebhook)?,
+                among,
+            ));
         }
     };
     chosen.map(Choice::Hub).ok_or(AllocationFault::NoHub)

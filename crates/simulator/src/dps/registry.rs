@@ -66,22 +66,21 @@ impl Registry {
         self.registrations.get(&id.to_ascii_lowercase())
     }
 
-    /// The device id an enrolment gives.
+    /// The device id an enrolment gives. A device that spells its registration id in another way than before is the
+    /// same device.
     pub(crate) fn device_id(&self, id: &RegistrationId, source: &Source) -> String {
         let own = match source {
-            Source::Individual => self.enrollment(id.as_str()),
-            Source::Group(_) => None,
+            Source::Individual => self.enrollment(id.as_str()).map(|enrollment| {
+                let named = enrollment.device_id.as_deref().filter(|id| !id.is_empty());
+                named.unwrap_or(enrollment.registration_id.as_str())
+            }),
+            Source::Group(_) => self
+                .registration(id.as_str())
+                .and_then(|record| record.placed.as_ref())
+                .map(|placed| placed.device_id.as_str())
+                .filter(|before| before.eq_ignore_ascii_case(id.as_str())),
         };
-        own.and_then(|enrollment| enrollment.device_id.clone())
-            .filter(|id| !id.is_empty())
-            .unwrap_or_else(|| id.as_str().to_owned())
-    }
-
-    pub(crate) fn terms(&self, id: &RegistrationId, source: &Source) -> Option<&Terms> {
-        match source {
-            Source::Individual => Some(&self.enrollment(id.as_str())?.terms),
-            Source::Group(group) => Some(&self.group(group)?.terms),
-        }
+        own.unwrap_or(id.as_str()).to_owned()
     }
 
     /// Records of the devices that registered by a group.

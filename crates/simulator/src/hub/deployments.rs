@@ -18,43 +18,8 @@ impl Hub {
     /// # Errors
     /// When the device is no edge device, or the content no deployment; nothing has changed then.
     pub(crate) fn apply_deployment(&self, id: &str, content: &Value) -> Result<(), IdentityFault> {
-        let identity = Identity::device(id)?;
         let mut core = self.lock();
-        let device = core
-            .registry
-            .devices
-            .get(id)
-            .ok_or_else(|| IdentityFault::NotFound(identity.clone()))?;
-        if device.edge.is_none() {
-            return Err(IdentityFault::NotEdge(identity));
-        }
-        let Some(content) = content.get("modulesContent").and_then(Value::as_object) else {
-            return Err(IdentityFault::Deployment(
-                "it has no object \"modulesContent\"".to_owned(),
-            ));
-        };
-        let named = deployed_modules(content);
-        let stale = device.modules.iter().filter(|(id, module)| {
-            let managed = module.managed_by.as_deref() == Some(MANAGED_BY);
-            managed && !named.contains(id) && !SYSTEM_MODULES.contains(&id.as_str())
-        });
-        let stale: Vec<String> = stale.map(|(id, _)| id.clone()).collect();
-        let documents = core.check_content(id, content)?;
-        for module in &named {
-            if core
-                .client(&Identity::module(id, module.as_str())?)
-                .is_none()
-            {
-                core.add_module(id, module, true);
-            }
-        }
-        for module in stale {
-            core.remove_module(id, module)?;
-        }
-        for (target, document, replace) in documents {
-            core.update_twin(&target, document, replace)
-                .map_err(|source| refused(&target, source))?;
-        }
+        core.apply_deployment(&Identity::device(id)?, content)?;
         self.commit(&mut core).map_err(IdentityFault::Journal)
     }
 }
@@ -63,6 +28,47 @@ impl Hub {
 type Document = (Identity, Value, bool);
 
 impl Core {
+    /// As [`Hub::apply_deployment`], to be committed by the caller.
+    pub(super) fn apply_deployment(
+        &mut self,
+        identity: &Identity,
+        content: &Value,
+    ) -> Result<(), IdentityFault> {
+        let id = identity.device_id();
+        let device = self
+            .registry
+            .devices
+            .get(id)
+            .ok_or_else(|| IdentityFault::NotFound(identity.clone()))?;
+        if device.edge.is_none() {
+            return Err(IdentityFault::NotEdge(identity.clone()));
+        }
+        let content = modules_content(content)?;
+        let named = deployed_modules(content);
+        let stale = device.modules.iter().filter(|(id, module)| {
+            let managed = module.managed_by.as_deref() == Some(MANAGED_BY);
+            managed && !named.contains(id) && !SYSTEM_MODULES.contains(&id.as_str())
+        });
+        let stale: Vec<String> = stale.map(|(id, _)| id.clone()).collect();
+        let documents = self.check_content(id, content)?;
+        for module in &named {
+            if self
+                .client(&Identity::module(id, module.as_str())?)
+                .is_none()
+            {
+                self.add_module(id, module, true);
+            }
+        }
+        for module in stale {
+            self.remove_module(id, module)?;
+        }
+        for (target, document, replace) in documents {
+            self.update_twin(&target, document, replace)
+                .map_err(|source| refused(&target, source))?;
+        }
+        Ok(())
+    }
+
     /// The twin documents of a deployment, each of which its module's twin will take.
     fn check_content(
         &self,
@@ -101,6 +107,21 @@ impl Core {
         });
         Ok(())
     }
+}
+
+/// Whether this is a deployment at all, to be known before there is a device to try it on.
+///
+/// # Errors
+/// When it has no modules' part.
+pub(crate) fn check_deployment(content: &Value) -> Result<(), IdentityFault> {
+    modules_content(content).map(|_| ())
+}
+
+fn modules_content(content: &Value) -> Result<&Map<String, Value>, IdentityFault> {
+    content
+        .get("modulesContent")
+        .and_then(Value::as_object)
+        .ok_or_else(|| IdentityFault::Deployment("it has no object \"modulesContent\"".to_owned()))
 }
 
 fn refused(target: &Identity, source: TwinFault) -> IdentityFault {

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::*;
-use crate::connection;
+use crate::connection::{self, Services};
 
 /// One packet: its type, and what follows the remaining length.
 fn packet(kind: u8, body: &[u8]) -> Vec<u8> {
@@ -47,7 +47,9 @@ async fn a_client_may_ask_much_at_once_if_it_reads_the_answers() {
         sent.extend(packet(0x30, &text("$iothub/twin/GET/?$rid=1")));
     }
     let (client, server) = tokio::io::duplex(1 << 20);
-    let serving = tokio::spawn(connection::serve(hub, server, None, None));
+    let dps = crate::dps::tests::beside(&hub);
+    let services = Services { hub, dps };
+    let serving = tokio::spawn(connection::serve(services, server, None, None));
     let (mut reader, mut writer) = tokio::io::split(client);
     writer.write_all(&sent).await.expect("there is room for it");
     let answer = b"$iothub/twin/res/200/?$rid=1";

@@ -1,0 +1,169 @@
+//! What the provisioning service does in a hub: makes a device, gives it its keys and twin, moves it, takes it away.
+
+use std::collections::BTreeMap;
+
+use hub_proto::dps::enrollment::InitialTwin;
+use hub_proto::identity::Identity;
+use hub_proto::twin::{Twin, Update};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::identities::{SYSTEM_MODULES, new_client};
+use super::{Hub, IdentityFault, TwinFault};
+use crate::authentication::Authentication;
+use crate::change::Change;
+use crate::dps::Credential;
+use crate::edge::EdgeStore;
+use crate::registry::{Client, CloudToDeviceQueue, Device};
+
+/// A device to be there.
+#[derive(Debug)]
+pub(crate) struct Provision<'a> {
+    pub(crate) device_id: &'a str,
+    pub(crate) credential: &'a Credential,
+    /// Whether it is an IoT Edge device. One that is stays one: its modules would be lost.
+    pub(crate) edge: bool,
+    pub(crate) twin: Start<'a>,
+    /// What an edge device runs from the moment it becomes one.
+    pub(crate) deployment: Option<&'a Value>,
+}
+
+/// What the device's twin begins with.
+#[derive(Debug)]
+pub(crate) enum Start<'a> {
+    /// The one that is there; else a new one with this in it.
+    Keep(Option<&'a InitialTwin>),
+    /// A new one with this in it.
+    Reset(Option<&'a InitialTwin>),
+    /// That of the hub it comes from, with its modules.
+    Moved(Box<Device>),
+}
+
+impl Hub {
+    /// Makes the device, or gives the one that is there its credential, twin and capability. When this returns, the
+    /// device can connect, and a kill does not take it away.
+    ///
+    /// # Errors
+    /// When the id is none of the hub's, a twin or the deployment breaks a rule, or the journal cannot be written.
+    pub(crate) fn provision(&self, wanted: Provision<'_>) -> Result<(), IdentityFault> {
+        let id = wanted.device_id;
+        let identity = Identity::device(id)?;
+        let now = Timestamp::now();
+        let mut core = self.lock();
+        let known = core.registry.devices.get(id).cloned();
+        let (known, fresh_twin) = match wanted.twin {
+            Start::Keep(initial) => {
+                let twin = known.is_none().then(|| initial_twin(initial, now));
+                (known, twin)
+            }
+            Start::Reset(initial) => (known, Some(initial_twin(initial, now))),
+            Start::Moved(device) => (Some(*device), None),
+        };
+        let fresh_twin = fresh_twin
+            .transpose()
+            .map_err(|source| IdentityFault::Properties {
+                module: String::new(),
+                source: Box::new(source),
+            })?;
+        let was_edge = known.as_ref().is_some_and(|device| device.edge.is_some());
+        let becomes_edge = wanted.edge && !was_edge;
+        let mut device = known.unwrap_or_else(|| Device {
+            client: new_client(),
+            enabled: true,
+            modules: BTreeMap::new(),
+            queue: CloudToDeviceQueue::default(),
+            edge: None,
+        });
+        if let Some(twin) = fresh_twin {
+            device.client.twin = twin;
+        }
+        prove_by(&mut device.client, wanted.credential);
+        if becomes_edge {
+            device.edge = Some(EdgeStore::default());
+        }
+        core.record(Change::DevicePut {
+            id: id.to_owned(),
+            device: Box::new(device),
+        });
+        if becomes_edge {
+            for module in SYSTEM_MODULES {
+                if core.client(&Identity::module(id, module)?).is_none() {
+                    core.add_module(id, module, true);
+                }
+            }
+        }
+        core.compile_routes(id);
+        let deployed = match wanted.deployment.filter(|_| becomes_edge) {
+            Some(deployment) => core.apply_deployment(&identity, deployment),
+            None => Ok(()),
+        };
+        // The device is there even if its deployment is not: what was recorded has to be kept.
+        self.commit(&mut core).map_err(IdentityFault::Journal)?;
+        deployed
+    }
+
+    /// A copy of a device with its modules, to be put into another hub. What waits for it stays behind.
+    pub(crate) fn take_out(&self, id: &str) -> Option<Device> {
+        let mut device = self.lock().registry.devices.get(id).cloned()?;
+        device.queue = CloudToDeviceQueue::default();
+        device.client.subscriptions.clear();
+        if device.edge.is_some() {
+            device.edge = Some(EdgeStore::default());
+        }
+        let generation = new_client().generation;
+        device.client.generation.clone_from(&generation);
+        for module in device.modules.values_mut() {
+            module.client.subscriptions.clear();
+            module.client.generation.clone_from(&generation);
+        }
+        Some(device)
+    }
+}
+
+/// From here on the client proves itself with what it registered with.
+fn prove_by(client: &mut Client, credential: &Credential) {
+    match credential {
+        Credential::Keys { primary, secondary } => {
+            client.authentication = Authentication::Sas;
+            client.primary = primary.into();
+            client.secondary = secondary.into();
+        }
+        Credential::Certificates { primary, secondary } => {
+            client.authentication = Authentication::SelfSigned {
+                primary: primary.clone(),
+                secondary: secondary.clone(),
+            };
+        }
+    }
+}
+
+/// A twin at its beginning.
+fn initial_twin(initial: Option<&InitialTwin>, now: Timestamp) -> Result<Twin, TwinFault> {
+    let mut twin = Twin::new(now);
+    let Some(initial) = initial else {
+        return Ok(twin);
+    };
+    let mut document = json!({});
+    if let Some(tags) = &initial.tags {
+        document["tags"] = Value::Object(tags.clone());
+    }
+    if let Some(desired) = initial.desired() {
+        document["properties"] = json!({"desired": desired});
+    }
+    if document
+        .as_object()
+        .is_some_and(|document| !document.is_empty())
+    {
+        twin.update(&document, Update::Merge, now)
+            .map_err(TwinFault::Document)?;
+    }
+    Ok(twin)
+}
+
+/// Whether an enrolment's initial twin will be taken, to be known when it is enrolled and not when it registers.
+///
+/// # Errors
+/// Which rule it breaks.
+pub(crate) fn check_initial_twin(initial: &InitialTwin) -> Result<(), TwinFault> {
+    initial_twin(Some(initial), Timestamp::UNIX_EPOCH).map(|_| ())
+}
