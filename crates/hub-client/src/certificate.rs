@@ -25,16 +25,15 @@ impl Certificate {
         }
     }
 
-    /// Reads the files once, to fail early.
-    pub(crate) fn check(&self) -> Result<(), LinkError> {
-        let Self::Files { chain, key } = self else {
-            return Ok(());
-        };
-        parse(
-            text(chain, std::fs::read_to_string(chain))?,
-            text(key, std::fs::read_to_string(key))?,
-        )
-        .map(drop)
+    /// As [`Certificate::load`], where there is no runtime yet: to fail early.
+    pub(crate) fn read(&self) -> Result<ClientCertificate, LinkError> {
+        match self {
+            Self::Given(certificate) => Ok(certificate.clone()),
+            Self::Files { chain, key } => parse(
+                text(chain, std::fs::read_to_string(chain))?,
+                text(key, std::fs::read_to_string(key))?,
+            ),
+        }
     }
 }
 

@@ -13,14 +13,15 @@ use hub_proto::method::{MethodRequest, MethodResponse};
 use hub_proto::{time, topic};
 use jiff::Timestamp;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::error::{CloseError, InvokeError, ReceiptError, SendError, TwinError};
 use crate::event::Events;
 use crate::invoke;
 use crate::message::Message;
 use crate::options::Options;
-use crate::outbox::Packet;
+use crate::outbox::Letter;
+use crate::place::Place;
 use crate::source::Source;
 use crate::task::{self, Command};
 use crate::twin::TwinState;
@@ -31,6 +32,8 @@ const MAX_COMMANDS: usize = 64;
 const MAX_EVENTS: usize = 64;
 /// The longest topic that MQTT can say.
 const MAX_TOPIC_BYTES: usize = 65_535;
+/// Of a device with the longest id the hub allows, 128 characters.
+const LONGEST_TOPIC_BYTES: usize = "devices//messages/events/".len() + 128;
 
 /// A device or module that stays connected until it is closed, or until every clone of this is dropped.
 ///
@@ -39,6 +42,7 @@ const MAX_TOPIC_BYTES: usize = 65_535;
 pub struct Client {
     commands: mpsc::Sender<Command>,
     source: Arc<Source>,
+    place: watch::Receiver<Option<Arc<Place>>>,
     token_life: Duration,
 }
 
@@ -52,27 +56,31 @@ impl Client {
         let source = Arc::new(source);
         let (commands, command_receiver) = mpsc::channel(MAX_COMMANDS);
         let (events, receiver) = mpsc::channel(MAX_EVENTS);
+        let (place, place_receiver) = watch::channel(source.place().cloned());
         let token_life = options.token_life;
         tokio::spawn(task::run(
             Arc::clone(&source),
             options,
             command_receiver,
             events,
+            place,
         ));
         (
             Self {
                 commands,
                 source,
+                place: place_receiver,
                 token_life,
             },
             Events { receiver },
         )
     }
 
-    /// Who this is.
+    /// Who this is; `None` until the provisioning service has said so, where it is the source.
     #[must_use]
-    pub fn identity(&self) -> &Identity {
-        self.source.identity()
+    pub fn identity(&self) -> Option<Identity> {
+        let place = self.place.borrow();
+        place.as_ref().map(|place| place.identity.clone())
     }
 
     /// Puts a message into the outbox, with an id and a creation time if it has none. It does not wait for
@@ -88,18 +96,19 @@ impl Client {
             time::format(Timestamp::now())
         });
         message.check_size()?;
-        let topic = topic::telemetry(self.identity(), &message.properties.encode());
-        if topic.len() > MAX_TOPIC_BYTES {
-            return Err(SendError::PropertiesTooLarge { bytes: topic.len() });
+        let bag = message.properties.encode();
+        let bytes = self.topic_bytes() + bag.len();
+        if bytes > MAX_TOPIC_BYTES {
+            return Err(SendError::PropertiesTooLarge { bytes });
         }
-        let packet = Packet {
-            topic,
+        let letter = Letter {
+            bag,
             payload: message.body,
         };
         let (accepted, answer) = oneshot::channel();
         let (settled, receipt) = oneshot::channel();
         let command = Command::Send {
-            packet,
+            letter,
             accepted,
             settled,
         };
@@ -109,6 +118,13 @@ impl Client {
             .map_err(|_| SendError::Closed)?;
         answer.await.map_err(|_| SendError::Closed)??;
         Ok(Receipt { receipt })
+    }
+
+    /// What a topic takes without its properties. Where the id may change, no id is longer.
+    fn topic_bytes(&self) -> usize {
+        self.source.place().map_or(LONGEST_TOPIC_BYTES, |place| {
+            topic::telemetry(&place.identity, "").len()
+        })
     }
 
     /// Merges a patch into the reported properties; null deletes. Waits while there is no connection.
@@ -149,13 +165,16 @@ impl Client {
     /// Calls a method of another module or device of the same gateway, over its HTTPS port.
     ///
     /// # Errors
-    /// When the request is out of bounds, the gateway cannot be used, or the target gives no answer.
+    /// When the request is out of bounds, this device has no hub yet, the gateway cannot be used, or the
+    /// target gives no answer.
     pub async fn invoke_method(
         &self,
         target: &Identity,
         request: &MethodRequest,
     ) -> Result<MethodResponse, InvokeError> {
-        invoke::method(&self.source, self.token_life, target, request).await
+        let place = self.place.borrow().clone();
+        let place = place.ok_or(InvokeError::Unassigned)?;
+        invoke::method(&self.source, &place, self.token_life, target, request).await
     }
 
     /// Takes nothing new, sends what waits until everything is acknowledged or the deadline comes, and

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use hub_proto::identity::Identity;
 use hub_proto::sas::{SymmetricKey, Token, Unsigned};
 use transport::ClientCertificate;
 
 use crate::certificate::Certificate;
 use crate::error::LinkError;
+use crate::place::Place;
 use crate::workload::Workload;
 
 /// What proves an identity. Its `Debug` shows no secret.
@@ -30,17 +30,16 @@ pub(crate) struct Signed {
 }
 
 impl Credential {
-    /// A token for the identity that ends `life` after the Unix second `now`; `None` where a certificate is
+    /// A token for this place that ends `life` after the Unix second `now`; `None` where a certificate is
     /// what counts.
     pub(crate) async fn token(
         &self,
-        hub: &str,
-        identity: &Identity,
+        place: &Place,
         life: Duration,
         now: i64,
     ) -> Result<Option<Signed>, LinkError> {
         let expiry = now.saturating_add_unsigned(life.as_secs());
-        let unsigned = Unsigned::new(&identity.audience(hub), expiry);
+        let unsigned = Unsigned::new(&place.identity.audience(&place.hub), expiry);
         let token = match self {
             Self::Token(token) => {
                 return Ok(Some(Signed {

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
+use dps_client::RegisterError;
 use thiserror::Error;
 use transport::CertificateError;
 
@@ -45,6 +46,9 @@ pub enum LinkError {
     /// The files hold no client certificate, or the key of another.
     #[error("the client certificate cannot be used")]
     Certificate(#[source] CertificateError),
+    /// The provisioning service gives this device no hub.
+    #[error(transparent)]
+    Provisioning(#[from] RegisterError),
     /// There is no connection to the hub or gateway, or no longer one.
     #[error(transparent)]
     Connection(#[from] transport::Error),
@@ -66,6 +70,7 @@ impl LinkError {
             Self::WorkloadRefused { .. } | Self::CertificateFile { .. } | Self::Certificate(_) => {
                 true
             }
+            Self::Provisioning(error) => error.is_permanent(),
             Self::Connection(error) => error.is_permanent(),
             Self::WorkloadUnreachable { .. }
             | Self::WorkloadMalformed(_)
@@ -160,6 +165,9 @@ pub enum InvokeError {
     /// The request is out of bounds.
     #[error("the method request cannot be sent")]
     Invalid(#[source] hub_proto::method::MethodError),
+    /// The provisioning service has not said yet who this device is.
+    #[error("this device has no hub yet")]
+    Unassigned,
     /// The gateway could not be reached.
     #[error("the gateway's HTTPS port cannot be used")]
     Link(#[from] LinkError),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use hub_proto::identity::Identity;
 use hub_proto::twin::Object;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
@@ -13,6 +14,16 @@ use crate::twin::TwinState;
 /// Something the application should know or answer.
 #[derive(Debug)]
 pub enum Event {
+    /// The provisioning service says who this device is, for the first time or because its hub had refused
+    /// it. What waits to be sent goes there.
+    Assigned {
+        /// The device, by the id it has at its hub.
+        identity: Identity,
+        /// The hub's host name.
+        hub: String,
+        /// What the allocation has for the device.
+        payload: Option<Value>,
+    },
     /// The connection is up. A renewal of the token is not reported unless it fails.
     Connected,
     /// The connection is gone, or another attempt failed.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use transport::http::{ExchangeError, Request, RequestError, StatusCode, exchange_over_tls};
 
 use crate::error::InvokeError;
+use crate::place::Place;
 use crate::source::Source;
 
 const API_VERSION: &str = "2019-10-01";
@@ -19,6 +20,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 pub(crate) async fn method(
     source: &Source,
+    place: &Place,
     token_life: Duration,
     target: &Identity,
     request: &MethodRequest,
@@ -26,9 +28,9 @@ pub(crate) async fn method(
     request.validate().map_err(InvokeError::Invalid)?;
     let within = request.connect_timeout() + request.response_timeout() + MARGIN;
     let call = async {
-        let request = http_request(source, token_life, target, request).await?;
+        let request = http_request(source, place, token_life, target, request).await?;
         let config = source.tls().await?;
-        exchange_over_tls(&source.host, source.https_port, config, request, within)
+        exchange_over_tls(&place.host, source.https_port, config, request, within)
             .await
             .map_err(|error| match error {
                 RequestError::Connection(transport::Error::TimedOut { .. }) => {
@@ -50,15 +52,13 @@ pub(crate) async fn method(
 
 async fn http_request(
     source: &Source,
+    place: &Place,
     token_life: Duration,
     target: &Identity,
     request: &MethodRequest,
 ) -> Result<Request<Bytes>, InvokeError> {
     let now = Timestamp::now().as_second();
-    let signed = source
-        .credential
-        .token(&source.hub, &source.identity, token_life, now)
-        .await?;
+    let signed = source.credential.token(place, token_life, now).await?;
     let device = percent::encode(target.device_id());
     let path = target.module_id().map_or_else(
         || format!("/twins/{device}/methods?api-version={API_VERSION}"),
@@ -71,9 +71,9 @@ async fn http_request(
     );
     let body = serde_json::to_vec(request).map_err(|_| InvokeError::Malformed)?;
     let mut builder = Request::post(path)
-        .header("Host", &source.host)
+        .header("Host", &place.host)
         .header("Content-Type", "application/json")
-        .header("x-ms-edge-moduleId", source.identity.to_string());
+        .header("x-ms-edge-moduleId", place.identity.to_string());
     if let Some(signed) = signed {
         builder = builder.header("Authorization", signed.token);
     }

@@ -32,7 +32,10 @@
 //! version of the settings the application knows. A connection is only a transport; each attempt gets a
 //! fresh token and a fresh MQTT state. [`Client`] and [`Events`] reach that task by bounded channels.
 //!
-//! It is *not* a general MQTT client, it keeps nothing on disk, and it does not provision a device.
+//! A device whose [`Source`] is the provisioning service registers when it starts, and again when its hub
+//! refuses it; what waits in the outbox goes to the hub it is given then.
+//!
+//! It is *not* a general MQTT client, and it keeps nothing on disk: an assignment is asked for at each start.
 //!
 //! **Invariant:** a message whose receipt resolved was acknowledged by the hub; a message taken into the
 //! outbox is sent, in order, as often as it takes, until that happens, unless a stated policy drops it.
@@ -48,6 +51,9 @@ mod invoke;
 mod message;
 mod options;
 mod outbox;
+mod packet;
+mod place;
+mod provisioning;
 mod session;
 mod source;
 mod task;
@@ -55,6 +61,9 @@ mod twin;
 mod workload;
 
 pub use client::{Client, Receipt};
+/// What [`LinkError::Provisioning`] holds.
+pub use dps_client::RegisterError;
+pub use dps_client::Registration;
 pub use error::{
     CloseError, InvokeError, LinkError, ReceiptError, SendError, TwinError, error_chain,
 };

@@ -19,6 +19,9 @@ pub struct Options {
     pub outbox: OutboxLimits,
     /// How long to wait between attempts to connect.
     pub backoff: BackoffLimits,
+    /// How long to leave the provisioning service alone after each of its answers, until the hub takes the
+    /// device.
+    pub register_again: BackoffLimits,
 }
 
 impl Default for Options {
@@ -31,6 +34,10 @@ impl Default for Options {
             acknowledge_within: Duration::from_secs(30),
             outbox: OutboxLimits::default(),
             backoff: BackoffLimits::default(),
+            register_again: BackoffLimits {
+                first: Duration::from_secs(20),
+                cap: Duration::from_secs(600),
+            },
         }
     }
 }
@@ -40,7 +47,7 @@ impl Default for Options {
 pub struct OutboxLimits {
     /// Messages.
     pub messages: usize,
-    /// Bytes of topics (which carry the properties) and bodies.
+    /// Bytes of encoded properties and bodies.
     pub bytes: usize,
     /// What gives way when one more does not fit.
     pub when_full: WhenFull,

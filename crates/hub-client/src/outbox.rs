@@ -19,16 +19,18 @@ pub(crate) const MAX_IN_FLIGHT: usize = 64;
 const _: () = assert!(MAX_IN_FLIGHT <= transport::mqtt::MAX_IN_FLIGHT as usize);
 const MAX_BYTES_IN_FLIGHT: usize = 1 << 20;
 
-/// A message as it is published.
+/// A message as it waits. Its topic is only made when it goes out, since by then the device may have another
+/// name at another hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Packet {
-    pub(crate) topic: String,
+pub(crate) struct Letter {
+    /// The properties, encoded.
+    pub(crate) bag: String,
     pub(crate) payload: Bytes,
 }
 
-impl Packet {
+impl Letter {
     fn size(&self) -> usize {
-        self.topic.len() + self.payload.len()
+        self.bag.len() + self.payload.len()
     }
 }
 
@@ -47,7 +49,7 @@ pub(crate) struct Outbox {
 #[derive(Debug)]
 struct Entry {
     ticket: Ticket,
-    packet: Packet,
+    letter: Letter,
     handed_at: Option<Instant>,
     packet_id: u16,
 }
@@ -69,8 +71,8 @@ impl Outbox {
     }
 
     /// Takes a message. Gives the tickets of those that had to make room.
-    pub(crate) fn push(&mut self, ticket: Ticket, packet: Packet) -> Result<Vec<Ticket>, Full> {
-        let size = packet.size();
+    pub(crate) fn push(&mut self, ticket: Ticket, letter: Letter) -> Result<Vec<Ticket>, Full> {
+        let size = letter.size();
         let mut dropped = Vec::new();
         if !self.fits(self.entries.len(), self.bytes, size) {
             let room = match self.limits.when_full {
@@ -78,14 +80,14 @@ impl Outbox {
                 WhenFull::DropOldest => self.room_for(size),
             };
             for entry in self.entries.drain(self.handed..room.ok_or(Full)?) {
-                self.bytes -= entry.packet.size();
+                self.bytes -= entry.letter.size();
                 dropped.push(entry.ticket);
             }
         }
         self.bytes += size;
         self.entries.push_back(Entry {
             ticket,
-            packet,
+            letter,
             handed_at: None,
             packet_id: 0,
         });
@@ -97,7 +99,7 @@ impl Outbox {
         let (mut count, mut bytes) = (self.entries.len(), self.bytes);
         for (index, entry) in self.entries.iter().enumerate().skip(self.handed) {
             count -= 1;
-            bytes -= entry.packet.size();
+            bytes -= entry.letter.size();
             if self.fits(count, bytes, size) {
                 return Some(index + 1);
             }
@@ -109,10 +111,10 @@ impl Outbox {
         count < self.limits.messages && bytes + size <= self.limits.bytes
     }
 
-    /// The next message to hand to the transport, if the window has room for it.
-    pub(crate) fn next(&mut self, now: Instant) -> Option<Packet> {
+    /// The next message to hand to the transport, if the window has room for it; it counts as handed.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<&Letter> {
         let entry = self.entries.get_mut(self.handed)?;
-        let size = entry.packet.size();
+        let size = entry.letter.size();
         let room = self.handed < MAX_IN_FLIGHT && self.bytes_handed + size <= MAX_BYTES_IN_FLIGHT;
         if !room && self.handed > 0 {
             return None;
@@ -120,7 +122,7 @@ impl Outbox {
         entry.handed_at = Some(now);
         self.handed += 1;
         self.bytes_handed += size;
-        Some(entry.packet.clone())
+        Some(&entry.letter)
     }
 
     /// The transport wrote the oldest message it was handed, with this packet id.
@@ -140,8 +142,8 @@ impl Outbox {
         let entry = self.entries.remove(index)?;
         self.sent -= 1;
         self.handed -= 1;
-        self.bytes -= entry.packet.size();
-        self.bytes_handed -= entry.packet.size();
+        self.bytes -= entry.letter.size();
+        self.bytes_handed -= entry.letter.size();
         Some(entry.ticket)
     }
 

@@ -11,20 +11,24 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hub_proto::identity::Identity;
-use hub_proto::topic::Filter;
+use hub_proto::topic;
 
-use self::delivery::KeptResponse;
+use self::delivery::{KeptResponse, filters};
+use self::standing::Step;
 use crate::backoff::Backoff;
 use crate::error::LinkError;
 use crate::options::Options;
-use crate::outbox::{Full, Outbox, Packet, Ticket};
+use crate::outbox::{Full, Letter, Outbox, Ticket};
+use crate::packet::Packet;
+use crate::provisioning::Assigned;
 use crate::twin::{TwinOutput, TwinSync};
 
 mod delivery;
 mod output;
+mod standing;
 
 pub(crate) use self::output::{Notice, Output, Settled, TokenSpan};
+pub(crate) use self::standing::Standing;
 
 /// A connection that lasted so long ends a series of failures.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
@@ -34,7 +38,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Session {
-    identity: Identity,
+    standing: Standing,
     acknowledge_within: Duration,
     phase: Phase,
     /// Counts connections, so that late acknowledgements do not hit another's packet ids.
@@ -55,6 +59,7 @@ enum Phase {
     Waiting {
         until: Instant,
     },
+    /// Asking where the device belongs, or connecting there.
     Opening,
     Online {
         since: Instant,
@@ -71,13 +76,13 @@ enum Phase {
 
 impl Session {
     pub(crate) fn new(
-        identity: Identity,
+        standing: Standing,
         options: &Options,
         mut chance: fastrand::Rng,
         now: Instant,
     ) -> Self {
         Self {
-            identity,
+            standing,
             acknowledge_within: options.acknowledge_within,
             phase: Phase::Waiting { until: now },
             link: 0,
@@ -102,6 +107,23 @@ impl Session {
         self.link
     }
 
+    /// The provisioning service says where the device belongs.
+    pub(crate) fn handle_assigned(&mut self, assigned: Assigned, now: Instant) {
+        let Assigned { place, payload } = assigned;
+        let is_other = self
+            .standing
+            .handle_assigned(&place, self.chance.f64(), now);
+        // At the same hub, too, the device may have been made anew.
+        self.twin.handle_other();
+        if is_other {
+            // Nobody there waits for them.
+            self.responses.clear();
+            self.outputs
+                .push_back(Output::Notify(Notice::Assigned { place, payload }));
+        }
+        self.open(now);
+    }
+
     /// CONNACK said yes.
     pub(crate) fn handle_up(&mut self, token: Option<TokenSpan>, now: Instant) {
         // Four fifths of a life leave time for a few failed attempts before the hub ends it.
@@ -111,9 +133,13 @@ impl Session {
             renew_at,
         };
         self.link += 1;
-        // The session may be kept by the other side, but subscribing again is harmless where it is and
-        // the only way where it is not.
-        self.outputs.push_back(Output::Subscribe(self.filters()));
+        self.standing.handle_up();
+        if let Some(place) = self.standing.place() {
+            // The session may be kept by the other side, but subscribing again is harmless where it is and
+            // the only way where it is not.
+            let filters = filters(&place.identity);
+            self.outputs.push_back(Output::Subscribe(filters));
+        }
         if !self.announced {
             self.announced = true;
             self.outputs.push_back(Output::Notify(Notice::Connected));
@@ -122,23 +148,6 @@ impl Session {
             self.outputs.push_back(Output::Publish(kept.packet));
         }
         self.pump(now);
-    }
-
-    fn filters(&self) -> Vec<String> {
-        let device = self.identity.device_id();
-        let messages = match self.identity.module_id() {
-            None => Filter::Devicebound { device },
-            Some(module) => Filter::Inputs { device, module },
-        };
-        [
-            messages,
-            Filter::MethodRequests,
-            Filter::TwinResponses,
-            Filter::DesiredPatches,
-        ]
-        .iter()
-        .map(ToString::to_string)
-        .collect()
     }
 
     /// SUBACK.
@@ -160,7 +169,7 @@ impl Session {
                 if self.closing.is_some() {
                     self.finish();
                 } else {
-                    self.open();
+                    self.open(now);
                 }
                 return;
             }
@@ -168,7 +177,9 @@ impl Session {
             Phase::Draining { .. } => self.backoff.reset(),
             Phase::Online { .. } | Phase::Opening | Phase::Waiting { .. } => {}
         }
+        self.standing.handle_down(&why, self.chance.f64(), now);
         let retry_in = self.backoff.next(self.chance.f64());
+        let retry_in = retry_in.max(self.standing.wait(now));
         self.phase = Phase::Waiting {
             until: now + retry_in,
         };
@@ -196,10 +207,10 @@ impl Session {
     pub(crate) fn handle_send(
         &mut self,
         ticket: Ticket,
-        packet: Packet,
+        letter: Letter,
         now: Instant,
     ) -> Result<(), Full> {
-        for dropped in self.outbox.push(ticket, packet)? {
+        for dropped in self.outbox.push(ticket, letter)? {
             self.outputs
                 .push_back(Output::Settle(dropped, Settled::Dropped));
         }
@@ -237,7 +248,7 @@ impl Session {
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
         self.twin.handle_timeout(now);
         match self.phase {
-            Phase::Waiting { until } if until <= now => self.open(),
+            Phase::Waiting { until } if until <= now => self.open(now),
             Phase::Online {
                 renew_at: Some(at), ..
             } if at <= now => {
@@ -298,9 +309,12 @@ impl Session {
         )
     }
 
-    fn open(&mut self) {
+    fn open(&mut self, now: Instant) {
         self.phase = Phase::Opening;
-        self.outputs.push_back(Output::Open);
+        self.outputs.push_back(match self.standing.step(now) {
+            Step::Register => Output::Register,
+            Step::Connect(place) => Output::Open(place),
+        });
     }
 
     fn give_up(&mut self, why: LinkError, now: Instant) {
@@ -320,9 +334,12 @@ impl Session {
                 TwinOutput::Settle(ticket, answer) => Output::Settle(ticket, Settled::Twin(answer)),
             });
         }
-        if matches!(self.phase, Phase::Online { .. }) {
-            while let Some(packet) = self.outbox.next(now) {
-                self.outputs.push_back(Output::PublishAcknowledged(packet));
+        if let (Phase::Online { .. }, Some(place)) = (&self.phase, self.standing.place()) {
+            while let Some(letter) = self.outbox.next(now) {
+                self.outputs.push_back(Output::PublishAcknowledged(Packet {
+                    topic: topic::telemetry(&place.identity, &letter.bag),
+                    payload: letter.payload.clone(),
+                }));
             }
         }
         if let Phase::Draining { until } = self.phase

@@ -6,11 +6,14 @@
 //! | `EdgeHubConnectionString`, `EdgeModuleCACertificateFile` | edge development tools |
 //! | `IOTHUB_DEVICE_CONNECTION_STRING`, `SSL_CERT_FILE` | a plain device |
 //! | `IOTHUB_DEVICE_X509_CERTIFICATE`, `IOTHUB_DEVICE_X509_KEY` | a device with a certificate (`x509=true`): PEM files, read again at each connection |
+//! | `IOTHUB_DEVICE_SECURITY_TYPE`: `DPS`; `IOTHUB_DEVICE_DPS_ENDPOINT` (`host[:port]`), `IOTHUB_DEVICE_DPS_ID_SCOPE`, `IOTHUB_DEVICE_DPS_DEVICE_ID`, `IOTHUB_DEVICE_DPS_DEVICE_KEY` or the certificate above; `SSL_CERT_FILE` | a device that asks the provisioning service for its hub; the names of Azure's own samples |
 //! | `IOTEDGE_GATEWAY_MQTT_PORT`, `IOTEDGE_GATEWAY_HTTPS_PORT` | ours: for a simulator that may not bind 8883 and 443 |
 
 use std::fmt;
 use std::sync::Arc;
 
+use dps_client::{Attestation, Registration};
+use hub_proto::dps::registration::RegistrationId;
 use hub_proto::identity::Identity;
 use rustls::ClientConfig;
 use thiserror::Error;
@@ -20,22 +23,29 @@ use self::reader::Reader;
 use crate::certificate::Certificate;
 use crate::credentials::Credential;
 use crate::error::LinkError;
+use crate::place::Place;
 
 mod reader;
+
+const MQTT_PORT: u16 = 8883;
+const HTTPS_PORT: u16 = 443;
 
 /// Who a client is, where it connects, what it proves itself with and whom it trusts.
 #[derive(Debug, Clone)]
 pub struct Source {
-    pub(crate) identity: Identity,
-    /// The hub's name, in user name and token, also behind a gateway.
-    pub(crate) hub: String,
-    /// What is connected to, and what the certificate must name.
-    pub(crate) host: String,
+    pub(crate) who: Who,
     pub(crate) mqtt_port: u16,
     pub(crate) https_port: u16,
     pub(crate) credential: Credential,
     /// `None`: whom the Edge runtime says, asked at each connection.
     pub(crate) trust: Option<Trust>,
+}
+
+/// Who a client is, or who knows it.
+#[derive(Debug, Clone)]
+pub(crate) enum Who {
+    Given(Arc<Place>),
+    Registers(Box<Registration>),
 }
 
 /// Everything that is wrong with an environment, at once.
@@ -66,7 +76,8 @@ impl fmt::Display for SourceError {
 
 impl Source {
     /// Finds the identity in the environment: the Edge runtime's if `IOTEDGE_WORKLOADURI` is there, else
-    /// `EdgeHubConnectionString`, else `IOTHUB_DEVICE_CONNECTION_STRING`.
+    /// `EdgeHubConnectionString`, else what `IOTHUB_DEVICE_SECURITY_TYPE` says: `connectionString` for
+    /// `IOTHUB_DEVICE_CONNECTION_STRING`, which is also what counts without it, or `DPS`.
     ///
     /// # Errors
     /// Every variable that is missing or cannot be used.
@@ -99,7 +110,28 @@ impl Source {
         })
     }
 
-    /// Connects to other ports than 8883 for MQTT and 443 for HTTPS.
+    /// A device that asks the provisioning service for its hub, and proves itself there as it does to the
+    /// service. The model id of [`Options`](crate::Options) is announced in the registration's payload.
+    #[must_use]
+    pub fn from_registration(registration: Registration) -> Self {
+        Self {
+            credential: match &registration.attestation {
+                Attestation::SymmetricKey(key) => Credential::Key {
+                    policy: None,
+                    key: key.clone(),
+                },
+                Attestation::X509(certificate) => {
+                    Credential::X509(Certificate::Given(certificate.clone()))
+                }
+            },
+            trust: Some(registration.trust.clone()),
+            who: Who::Registers(Box::new(registration)),
+            mqtt_port: MQTT_PORT,
+            https_port: HTTPS_PORT,
+        }
+    }
+
+    /// Connects to other ports than 8883 for MQTT and 443 for HTTPS, at its hub or gateway.
     #[must_use]
     pub const fn with_ports(mut self, mqtt: u16, https: u16) -> Self {
         self.mqtt_port = mqtt;
@@ -107,16 +139,36 @@ impl Source {
         self
     }
 
-    /// Who the client is.
+    /// Who the client is; `None` where the provisioning service is to say so.
     #[must_use]
-    pub const fn identity(&self) -> &Identity {
-        &self.identity
+    pub fn identity(&self) -> Option<&Identity> {
+        self.place().map(|place| &place.identity)
     }
 
-    /// The host name or address it connects to: the gateway's if there is one, else the hub's.
+    /// Who registers with the provisioning service, where that is the source.
+    #[must_use]
+    pub fn registration_id(&self) -> Option<&RegistrationId> {
+        match &self.who {
+            Who::Given(_) => None,
+            Who::Registers(registration) => Some(&registration.registration_id),
+        }
+    }
+
+    /// The host name or address it connects to first: the gateway's if there is one, else the hub's, else
+    /// the provisioning service's.
     #[must_use]
     pub fn host(&self) -> &str {
-        &self.host
+        match &self.who {
+            Who::Given(place) => &place.host,
+            Who::Registers(registration) => &registration.global_endpoint.host,
+        }
+    }
+
+    pub(crate) const fn place(&self) -> Option<&Arc<Place>> {
+        match &self.who {
+            Who::Given(place) => Some(place),
+            Who::Registers(_) => None,
+        }
     }
 
     /// What the next connection is secured with, and proved by if there is a client certificate.
@@ -129,6 +181,11 @@ impl Source {
         let certificate = self.credential.certificate().await?;
         Ok(tls::client_config(trust, certificate.as_ref()).await?)
     }
+}
+
+/// Whether the ids can stand in a topic: `+` and `#` are wildcards there, which MQTT forbids to publish to.
+pub(crate) fn is_publishable(identity: &Identity) -> bool {
+    !identity.to_string().contains(['+', '#'])
 }
 
 #[cfg(test)]

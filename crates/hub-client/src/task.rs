@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use hub_proto::user_name;
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 use transport::mqtt::{Link, LinkEvent, LinkOptions, Stuck};
 
@@ -16,15 +16,22 @@ use crate::error::LinkError;
 use crate::event::{Event, Reply};
 use crate::options::Options;
 use crate::outbox::Ticket;
-use crate::session::{Output, Session, TokenSpan};
-use crate::source::Source;
+use crate::place::Place;
+use crate::provisioning::{self, Assigned};
+use crate::session::{Output, Session, Standing, TokenSpan};
+use crate::source::{Source, Who};
 
 mod application;
 
 pub(crate) use self::application::Command;
 
-type Opening =
-    Pin<Box<dyn Future<Output = Result<(LinkOptions, Option<TokenSpan>), LinkError>> + Send>>;
+type Opening = Pin<Box<dyn Future<Output = Result<Opened, LinkError>> + Send>>;
+
+/// How far the way to a connection is.
+enum Opened {
+    Assigned(Assigned),
+    Ready(LinkOptions, Option<TokenSpan>),
+}
 
 struct Task {
     source: Arc<Source>,
@@ -40,6 +47,8 @@ struct Task {
     /// Events that the application's channel has no room for.
     backlog: VecDeque<Event>,
     replies: mpsc::UnboundedSender<Reply>,
+    /// For whoever asks the client who it is.
+    place: watch::Sender<Option<Arc<Place>>>,
 }
 
 /// Runs until the client is closed or dropped.
@@ -48,14 +57,14 @@ pub(crate) async fn run(
     options: Options,
     mut commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
+    place: watch::Sender<Option<Arc<Place>>>,
 ) {
     let (replies, mut reply_receiver) = mpsc::unbounded_channel();
-    let session = Session::new(
-        source.identity.clone(),
-        &options,
-        fastrand::Rng::new(),
-        now(),
-    );
+    let standing = match &source.who {
+        Who::Given(place) => Standing::given(Arc::clone(place)),
+        Who::Registers(_) => Standing::assigned(options.register_again, now()),
+    };
+    let session = Session::new(standing, &options, fastrand::Rng::new(), now());
     let mut task = Task {
         source,
         options,
@@ -69,6 +78,7 @@ pub(crate) async fn run(
         events: events.clone(),
         backlog: VecDeque::new(),
         replies,
+        place,
     };
     let mut is_orphan = false;
     loop {
@@ -119,33 +129,46 @@ async fn next_event(link: &mut Option<Link>) -> LinkEvent {
     }
 }
 
-async fn next_opened(
-    opening: &mut Option<Opening>,
-) -> Result<(LinkOptions, Option<TokenSpan>), LinkError> {
+async fn next_opened(opening: &mut Option<Opening>) -> Result<Opened, LinkError> {
     match opening {
         Some(opening) => opening.await,
         None => std::future::pending().await,
     }
 }
 
+/// Asks where the device belongs.
+async fn register(source: Arc<Source>, options: Options) -> Result<Opened, LinkError> {
+    let assigned = match &source.who {
+        Who::Given(place) => Assigned {
+            place: Arc::clone(place),
+            payload: None,
+        },
+        Who::Registers(registration) => {
+            provisioning::assign(registration, &source.credential, &options).await?
+        }
+    };
+    Ok(Opened::Assigned(assigned))
+}
+
 /// Gets whom to trust and what to say.
 async fn open(
     source: Arc<Source>,
+    place: Arc<Place>,
     options: Options,
-) -> Result<(LinkOptions, Option<TokenSpan>), LinkError> {
+) -> Result<Opened, LinkError> {
     let config = source.tls().await?;
     let (signed_at, unix_now) = (now(), Timestamp::now().as_second());
     let signed = source
         .credential
-        .token(&source.hub, &source.identity, options.token_life, unix_now)
+        .token(&place, options.token_life, unix_now)
         .await?;
     let link = LinkOptions {
-        host: source.host.clone(),
+        host: place.host.clone(),
         port: source.mqtt_port,
-        client_id: source.identity.to_string(),
+        client_id: place.identity.to_string(),
         user_name: user_name::hub(
-            &source.hub,
-            &source.identity,
+            &place.hub,
+            &place.identity,
             &options.product,
             options.model_id.as_deref(),
         ),
@@ -155,7 +178,8 @@ async fn open(
         tls: config,
     };
     let life = signed.and_then(|signed| signed.life);
-    Ok((link, life.map(|life| TokenSpan { signed_at, life })))
+    let token = life.map(|life| TokenSpan { signed_at, life });
+    Ok(Opened::Ready(link, token))
 }
 
 impl Task {
@@ -163,11 +187,14 @@ impl Task {
     fn perform(&mut self) -> Option<usize> {
         while let Some(output) = self.session.poll_output() {
             let done = match output {
-                Output::Open => {
-                    self.opening = Some(Box::pin(open(
-                        Arc::clone(&self.source),
-                        self.options.clone(),
-                    )));
+                Output::Register => {
+                    let (source, options) = (Arc::clone(&self.source), self.options.clone());
+                    self.opening = Some(Box::pin(register(source, options)));
+                    Ok(())
+                }
+                Output::Open(place) => {
+                    let (source, options) = (Arc::clone(&self.source), self.options.clone());
+                    self.opening = Some(Box::pin(open(source, place, options)));
                     Ok(())
                 }
                 Output::Subscribe(filters) => self.on_link(|link| link.subscribe(filters)),
@@ -207,10 +234,11 @@ impl Task {
         self.link.as_ref().map_or(Ok(()), act)
     }
 
-    fn handle_opened(&mut self, opened: Result<(LinkOptions, Option<TokenSpan>), LinkError>) {
+    fn handle_opened(&mut self, opened: Result<Opened, LinkError>) {
         self.opening = None;
         match opened {
-            Ok((options, token)) => {
+            Ok(Opened::Assigned(assigned)) => self.session.handle_assigned(assigned, now()),
+            Ok(Opened::Ready(options, token)) => {
                 self.token = token;
                 self.link = Some(Link::open(options));
             }

@@ -15,7 +15,8 @@ use serde_json::Value;
 
 use self::state::take_version;
 use crate::error::TwinError;
-use crate::outbox::{Packet, Ticket};
+use crate::outbox::Ticket;
+use crate::packet::Packet;
 
 mod state;
 
@@ -132,6 +133,11 @@ impl TwinSync {
     pub(crate) fn handle_missed(&mut self, now: Instant) {
         self.known = None;
         self.want(now);
+    }
+
+    /// The twin of the next connection may be another one: the application gets the whole of it.
+    pub(crate) const fn handle_other(&mut self) {
+        self.known = None;
     }
 
     pub(crate) fn handle_get(&mut self, ticket: Ticket, now: Instant) {

@@ -317,7 +317,10 @@ mod tests {
         let station = environment.station();
         let station = environment.finish(station).expect("all that is needed");
 
-        assert_eq!(station.source.identity().device_id(), "bay-1");
+        assert_eq!(
+            station.source.identity().expect("given").device_id(),
+            "bay-1"
+        );
         assert_eq!(station.board_spec, "sim:/run/bay/board.sock");
         assert_eq!(station.state_dir, Some(PathBuf::from("/var/lib/bay")));
     }

@@ -111,7 +111,13 @@ impl<S: Table> Link<S> {
             None => InForce::new(start),
         };
         let settings = Value::Object(snapshot(in_force.settings()));
-        info!(identity = %source.identity(), host = source.host(), %settings, "settings in effect");
+        info!(
+            identity = source.identity().map(display),
+            registration = source.registration_id().map(display),
+            host = source.host(),
+            %settings,
+            "settings in effect"
+        );
 
         let options = Options {
             product: format!("{}/{}", about.name, about.version),
@@ -146,6 +152,9 @@ impl<S: Table> Link<S> {
             };
             match event {
                 None => return News::Ended,
+                Some(Event::Assigned { identity, hub, .. }) => {
+                    info!(%identity, hub, "the provisioning service says where this device belongs");
+                }
                 Some(Event::Connected) => {
                     self.connection.send_replace(Connection::Up);
                     info!("connected");

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn packet(size: usize) -> Packet {
-    Packet {
-        topic: String::new(),
+fn letter(size: usize) -> Letter {
+    Letter {
+        bag: String::new(),
         payload: Bytes::from(vec![b'x'; size]),
     }
 }
@@ -24,10 +24,10 @@ fn outbox(messages: usize, bytes: usize, when_full: WhenFull) -> Outbox {
 #[test]
 fn a_full_outbox_refuses_the_newest() {
     let mut outbox = outbox(2, 100, WhenFull::RefuseNewest);
-    assert_eq!(outbox.push(1, packet(50)), Ok(vec![]));
-    assert_eq!(outbox.push(2, packet(51)), Err(Full));
-    assert_eq!(outbox.push(3, packet(50)), Ok(vec![]));
-    assert_eq!(outbox.push(4, packet(0)), Err(Full));
+    assert_eq!(outbox.push(1, letter(50)), Ok(vec![]));
+    assert_eq!(outbox.push(2, letter(51)), Err(Full));
+    assert_eq!(outbox.push(3, letter(50)), Ok(vec![]));
+    assert_eq!(outbox.push(4, letter(0)), Err(Full));
     assert_eq!(outbox.len(), 2);
 }
 
@@ -36,17 +36,17 @@ fn or_drops_the_oldest_that_are_not_on_their_way() {
     let now = Instant::now();
     let mut outbox = outbox(10, 100, WhenFull::DropOldest);
     for ticket in 1..=4 {
-        outbox.push(ticket, packet(25)).expect("fits");
+        outbox.push(ticket, letter(25)).expect("fits");
     }
     outbox.next(now).expect("the first goes out");
-    assert_eq!(outbox.push(5, packet(50)), Ok(vec![2, 3]));
+    assert_eq!(outbox.push(5, letter(50)), Ok(vec![2, 3]));
     assert_eq!(
-        outbox.push(6, packet(101)),
+        outbox.push(6, letter(101)),
         Err(Full),
         "no room could be made"
     );
     assert_eq!(
-        outbox.push(7, packet(76)),
+        outbox.push(7, letter(76)),
         Err(Full),
         "what is on its way stays"
     );
@@ -58,16 +58,22 @@ fn the_window_bounds_messages_and_bytes_but_never_the_first() {
     let now = Instant::now();
     let mut many = outbox(1000, 1 << 30, WhenFull::RefuseNewest);
     for ticket in 0..100 {
-        many.push(ticket, packet(1)).expect("fits");
+        many.push(ticket, letter(1)).expect("fits");
     }
-    assert_eq!(std::iter::from_fn(|| many.next(now)).count(), MAX_IN_FLIGHT);
+    assert_eq!(
+        std::iter::from_fn(|| many.next(now).map(|_| ())).count(),
+        MAX_IN_FLIGHT
+    );
     let mut large = outbox(1000, 1 << 30, WhenFull::RefuseNewest);
     for ticket in 0..3 {
         large
-            .push(ticket, packet(MAX_BYTES_IN_FLIGHT + 1))
+            .push(ticket, letter(MAX_BYTES_IN_FLIGHT + 1))
             .expect("fits");
     }
-    assert_eq!(std::iter::from_fn(|| large.next(now)).count(), 1);
+    assert_eq!(
+        std::iter::from_fn(|| large.next(now).map(|_| ())).count(),
+        1
+    );
 }
 
 #[test]
@@ -75,8 +81,8 @@ fn the_oldest_on_its_way_sets_the_clock() {
     let start = Instant::now();
     let later = start + Duration::from_secs(1);
     let mut outbox = outbox(10, 100, WhenFull::RefuseNewest);
-    outbox.push(1, packet(1)).expect("fits");
-    outbox.push(2, packet(1)).expect("fits");
+    outbox.push(1, letter(1)).expect("fits");
+    outbox.push(2, letter(1)).expect("fits");
     assert_eq!(outbox.oldest_in_flight(), None);
     outbox.next(start);
     outbox.next(later);
@@ -185,11 +191,11 @@ proptest! {
             match step {
                 Step::Push(size) => {
                     ticket += 1;
-                    prop_assert_eq!(outbox.push(ticket, packet(size)), naive.push(ticket, size, limits));
+                    prop_assert_eq!(outbox.push(ticket, letter(size)), naive.push(ticket, size, limits));
                 }
                 Step::Next => {
                     let row = naive.rows.iter_mut().find(|row| !row.handed);
-                    let size = outbox.next(Instant::now()).map(|packet| packet.payload.len());
+                    let size = outbox.next(Instant::now()).map(|letter| letter.payload.len());
                     prop_assert_eq!(size, row.as_ref().map(|row| row.size));
                     if let Some(row) = row {
                         row.handed = true;

@@ -3,15 +3,16 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hub_proto::identity::Identity;
 use hub_proto::message::Properties;
 use hub_proto::method::MAX_PAYLOAD_BYTES;
 use hub_proto::percent;
-use hub_proto::topic::{self, Delivery};
+use hub_proto::topic::{self, Delivery, Filter};
 use serde_json::{Value, json};
 
 use super::{Notice, Output, Phase, Session};
 use crate::message::Message;
-use crate::outbox::Packet;
+use crate::packet::Packet;
 
 /// How long a method's answer is kept for the next connection; its caller waits no longer than 300 s.
 const KEEP_RESPONSES: Duration = Duration::from_secs(300);
@@ -22,6 +23,24 @@ const MAX_KEPT_RESPONSES: usize = 64;
 pub(super) struct KeptResponse {
     pub(super) packet: Packet,
     pub(super) until: Instant,
+}
+
+/// What to subscribe to.
+pub(super) fn filters(identity: &Identity) -> Vec<String> {
+    let device = identity.device_id();
+    let messages = match identity.module_id() {
+        None => Filter::Devicebound { device },
+        Some(module) => Filter::Inputs { device, module },
+    };
+    [
+        messages,
+        Filter::MethodRequests,
+        Filter::TwinResponses,
+        Filter::DesiredPatches,
+    ]
+    .iter()
+    .map(ToString::to_string)
+    .collect()
 }
 
 impl Session {

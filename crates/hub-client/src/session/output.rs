@@ -1,5 +1,6 @@
 //! What a session wants done.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hub_proto::twin::Object;
@@ -7,14 +8,18 @@ use serde_json::Value;
 
 use crate::error::{LinkError, TwinError};
 use crate::message::Message;
-use crate::outbox::{Packet, Ticket};
+use crate::outbox::Ticket;
+use crate::packet::Packet;
+use crate::place::Place;
 use crate::twin::{TwinAnswer, TwinState};
 
 /// Something to do.
 #[derive(Debug)]
 pub(crate) enum Output {
+    /// Ask the provisioning service where the device belongs.
+    Register,
     /// Get a token and open a new connection.
-    Open,
+    Open(Arc<Place>),
     /// Subscribe to all of these, in one packet.
     Subscribe(Vec<String>),
     /// Publish at QoS 1; the packet id comes back by [`Session::handle_sent`](super::Session::handle_sent).
@@ -46,6 +51,10 @@ pub(crate) enum Settled {
 /// An [`Event`](crate::Event) without its handles.
 #[derive(Debug)]
 pub(crate) enum Notice {
+    Assigned {
+        place: Arc<Place>,
+        payload: Option<Value>,
+    },
     Connected,
     Disconnected {
         why: LinkError,

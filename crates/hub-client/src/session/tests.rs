@@ -3,122 +3,11 @@
 use super::*;
 use crate::options::{BackoffLimits, OutboxLimits, WhenFull};
 
+use self::bench::{Bench, closed, has_settled, message, rid_in};
+
+mod bench;
 mod delivery;
-
-fn closed() -> LinkError {
-    transport::Error::Closed.into()
-}
-
-struct Bench {
-    session: Session,
-    now: Instant,
-}
-
-impl Bench {
-    fn new() -> Self {
-        Self::with(Options::default())
-    }
-
-    fn with(options: Options) -> Self {
-        let now = Instant::now();
-        let identity = Identity::module("edge01", "light").expect("plain ids");
-        let session = Session::new(identity, &options, fastrand::Rng::with_seed(7), now);
-        Self { session, now }
-    }
-
-    /// Up to a connection with subscriptions and the twin at desired version 1.
-    fn online() -> Self {
-        let mut bench = Self::new();
-        bench.connect();
-        bench
-    }
-
-    fn connect(&mut self) {
-        self.wait_for_open();
-        self.session.handle_up(
-            Some(TokenSpan {
-                signed_at: self.now,
-                life: Duration::from_secs(3600),
-            }),
-            self.now,
-        );
-        self.session.handle_subscribed(false, self.now);
-        let rid = self
-            .published()
-            .iter()
-            .find_map(|topic| rid_in(topic, "$iothub/twin/GET/?$rid="))
-            .expect("a GET");
-        self.deliver(
-            &format!("$iothub/twin/res/200/?$rid={rid}"),
-            r#"{"desired":{"a":1,"$version":1},"reported":{"$version":1}}"#,
-        );
-        self.outputs();
-    }
-
-    fn wait_for_open(&mut self) {
-        for _ in 0..100 {
-            if self
-                .outputs()
-                .iter()
-                .any(|output| matches!(output, Output::Open))
-            {
-                return;
-            }
-            self.wake();
-        }
-        panic!("never opened");
-    }
-
-    /// Moves time to when the session wants to be woken.
-    fn wake(&mut self) {
-        self.now = self
-            .now
-            .max(self.session.poll_timeout().expect("something to wait for"));
-        self.session.handle_timeout(self.now);
-    }
-
-    fn pass(&mut self, time: Duration) {
-        self.now += time;
-        self.session.handle_timeout(self.now);
-    }
-
-    fn send(&mut self, ticket: Ticket) {
-        let packet = Packet {
-            topic: format!("message/{ticket}"),
-            payload: Bytes::new(),
-        };
-        self.session
-            .handle_send(ticket, packet, self.now)
-            .expect("the outbox has room");
-    }
-
-    fn deliver(&mut self, topic: &str, body: &str) {
-        self.session
-            .handle_delivery(topic, Bytes::copy_from_slice(body.as_bytes()), 0, self.now);
-    }
-
-    fn outputs(&mut self) -> Vec<Output> {
-        std::iter::from_fn(|| self.session.poll_output()).collect()
-    }
-
-    fn published(&mut self) -> Vec<String> {
-        self.outputs()
-            .into_iter()
-            .filter_map(|output| match output {
-                Output::Publish(packet) | Output::PublishAcknowledged(packet) => Some(packet.topic),
-                _ => None,
-            })
-            .collect()
-    }
-}
-
-fn rid_in(topic: &str, before: &str) -> Option<String> {
-    topic.strip_prefix(before).map(str::to_owned)
-}
-
-fn has_settled(outputs: &[Output], expected: Ticket) -> bool {
-    outputs.iter().any(|output| matches!(output, Output::Settle(ticket, Settled::Acknowledged) if *ticket == expected))
-}
+mod provisioned;
 
 #[test]
 fn a_connection_subscribes_and_says_so_once() {
@@ -165,7 +54,7 @@ fn messages_wait_and_are_sent_again_in_order() {
     (1..=3).for_each(|ticket| bench.send(ticket));
     bench.wait_for_open();
     bench.session.handle_up(None, bench.now);
-    assert_eq!(bench.published(), ["message/1", "message/2", "message/3"]);
+    assert_eq!(bench.published(), [message(1), message(2), message(3)]);
     bench.session.handle_sent(1);
     bench.session.handle_sent(2);
     bench.session.handle_acked(2, bench.now);
@@ -173,7 +62,7 @@ fn messages_wait_and_are_sent_again_in_order() {
     bench.session.handle_down(closed(), bench.now);
     bench.wait_for_open();
     bench.session.handle_up(None, bench.now);
-    assert_eq!(bench.published(), ["message/1", "message/3"]);
+    assert_eq!(bench.published(), [message(1), message(3)]);
     bench.session.handle_sent(1);
     bench.session.handle_acked(1, bench.now);
     assert!(
@@ -239,13 +128,13 @@ fn a_token_is_renewed_at_four_fifths_without_a_word() {
     bench.session.handle_down(closed(), bench.now);
     let outputs = bench.outputs();
     assert!(
-        matches!(&outputs[..], [Output::Open]),
+        matches!(&outputs[..], [Output::Open(_)]),
         "at once and silently: {outputs:?}"
     );
     bench.session.handle_up(None, bench.now);
     let outputs = bench.outputs();
     assert!(
-        matches!(&outputs[..], [Output::Subscribe(_), Output::PublishAcknowledged(packet)] if packet.topic == "message/2"),
+        matches!(&outputs[..], [Output::Subscribe(_), Output::PublishAcknowledged(packet)] if packet.topic == message(2)),
         "{outputs:?}"
     );
 }
@@ -268,7 +157,7 @@ fn a_renewal_waits_only_so_long_and_tells_when_it_fails() {
     bench.wake();
     let outputs = bench.outputs();
     assert!(
-        matches!(&outputs[..], [Output::Drop, Output::Open]),
+        matches!(&outputs[..], [Output::Drop, Output::Open(_)]),
         "the other side never closed: {outputs:?}"
     );
     bench
@@ -293,7 +182,7 @@ fn a_renewal_waits_only_so_long_and_tells_when_it_fails() {
         "{outputs:?}"
     );
     assert!(
-        matches!(&outputs[2], Output::PublishAcknowledged(packet) if packet.topic == "message/1"),
+        matches!(&outputs[2], Output::PublishAcknowledged(packet) if packet.topic == message(1)),
         "{outputs:?}"
     );
 }
@@ -308,7 +197,7 @@ fn a_lost_acknowledgement_ends_the_connection() {
     assert_eq!(bench.outputs().len(), 2, "dropped and told");
     bench.wait_for_open();
     bench.session.handle_up(None, bench.now);
-    assert_eq!(bench.published(), ["message/1"]);
+    assert_eq!(bench.published(), [message(1)]);
 }
 
 #[test]
@@ -319,7 +208,7 @@ fn closing_flushes_and_takes_leave() {
         .session
         .handle_close(bench.now + Duration::from_secs(5), bench.now);
     assert!(bench.session.is_closing());
-    assert_eq!(bench.published(), ["message/1"]);
+    assert_eq!(bench.published(), [message(1)]);
     bench.session.handle_sent(1);
     bench.session.handle_acked(1, bench.now);
     assert!(matches!(

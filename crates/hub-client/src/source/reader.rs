@@ -3,23 +3,28 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
+use dps_client::{Attestation, Endpoint, Registration};
 use hub_proto::connection_string::{self, ConnectionString};
 use hub_proto::identity::Identity;
-use transport::{Trust, tls};
+use hub_proto::sas::SymmetricKey;
+use transport::{ClientCertificate, Trust, tls};
 
-use super::{Problem, Source, SourceError};
+use super::{HTTPS_PORT, MQTT_PORT, Problem, Source, SourceError, Who, is_publishable};
 use crate::certificate::Certificate;
 use crate::credentials::Credential;
 use crate::error::error_chain;
+use crate::place::Place;
 use crate::workload::{Workload, WorkloadUri};
 
-const MQTT_PORT: u16 = 8883;
-const HTTPS_PORT: u16 = 443;
 /// What the Node and C# SDKs ask for, and every runtime knows.
 const WORKLOAD_API_VERSION: &str = "2018-06-28";
 const CERTIFICATE: &str = "IOTHUB_DEVICE_X509_CERTIFICATE";
 const KEY: &str = "IOTHUB_DEVICE_X509_KEY";
+const SECURITY_TYPE: &str = "IOTHUB_DEVICE_SECURITY_TYPE";
+const DPS_ENDPOINT: &str = "IOTHUB_DEVICE_DPS_ENDPOINT";
+const DPS_KEY: &str = "IOTHUB_DEVICE_DPS_DEVICE_KEY";
 
 type Env<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
@@ -56,14 +61,80 @@ impl<'a> Reader<'a> {
                 &text,
                 "EdgeModuleCACertificateFile",
             )
-        } else if let Some(text) = self.optional("IOTHUB_DEVICE_CONNECTION_STRING") {
-            self.connection_string("IOTHUB_DEVICE_CONNECTION_STRING", &text, "SSL_CERT_FILE")
         } else {
-            self.problem(
-                "IOTEDGE_WORKLOADURI",
-                "is not set, and neither is EdgeHubConnectionString nor IOTHUB_DEVICE_CONNECTION_STRING: nothing says who this is",
-            )
+            self.device()
         }
+    }
+
+    fn device(&mut self) -> Option<Source> {
+        let string = "IOTHUB_DEVICE_CONNECTION_STRING";
+        match self.optional(SECURITY_TYPE) {
+            Some(security) if security.eq_ignore_ascii_case("DPS") => self.registration(),
+            Some(security) if security.eq_ignore_ascii_case("connectionString") => {
+                let text = self.required(string)?;
+                self.connection_string(string, &text, "SSL_CERT_FILE")
+            }
+            Some(security) => self.problem(
+                SECURITY_TYPE,
+                &format!("is {security:?}: expected DPS or connectionString"),
+            ),
+            None => match self.optional(string) {
+                Some(text) => self.connection_string(string, &text, "SSL_CERT_FILE"),
+                None => self.problem(
+                    "IOTEDGE_WORKLOADURI",
+                    "is not set, and neither is EdgeHubConnectionString, IOTHUB_DEVICE_CONNECTION_STRING or IOTHUB_DEVICE_SECURITY_TYPE: nothing says who this is",
+                ),
+            },
+        }
+    }
+
+    fn registration(&mut self) -> Option<Source> {
+        let endpoint = match self.optional(DPS_ENDPOINT) {
+            Some(_) => self.parsed::<Endpoint>(DPS_ENDPOINT),
+            None => Some(Endpoint::default()),
+        };
+        let id_scope = self.required("IOTHUB_DEVICE_DPS_ID_SCOPE");
+        let registration_id = self.parsed("IOTHUB_DEVICE_DPS_DEVICE_ID");
+        let credential = self.device_credential();
+        let trust = self.trust("SSL_CERT_FILE");
+        let (mqtt_port, https_port) = self.ports();
+        let (credential, attestation) = credential?;
+        let mut registration = Registration::new(id_scope?, registration_id?, attestation);
+        registration.global_endpoint = endpoint?;
+        registration.trust = trust?;
+        let source = Source::from_registration(registration);
+        Some(
+            Source {
+                credential,
+                ..source
+            }
+            .with_ports(mqtt_port, https_port),
+        )
+    }
+
+    /// What proves a device, to the provisioning service and to its hub.
+    fn device_credential(&mut self) -> Option<(Credential, Attestation)> {
+        let Some(key) = self.optional(DPS_KEY) else {
+            if self.optional(CERTIFICATE).or(self.optional(KEY)).is_none() {
+                return self.problem(
+                    DPS_KEY,
+                    &format!(
+                        "is not set, and neither is {CERTIFICATE}: nothing proves who this is"
+                    ),
+                );
+            }
+            let (certificate, read) = self.certificate_files()?;
+            return Some((Credential::X509(certificate), Attestation::X509(read)));
+        };
+        // The text is a secret, and is not repeated.
+        let key = match SymmetricKey::from_base64(&key) {
+            Ok(key) => key,
+            Err(error) => {
+                return self.problem(DPS_KEY, &format!("cannot be used: {error}"));
+            }
+        };
+        let attestation = Attestation::SymmetricKey(key.clone());
+        Some((Credential::Key { policy: None, key }, attestation))
     }
 
     /// A connection string with what it leaves to other arguments.
@@ -120,9 +191,11 @@ impl<'a> Reader<'a> {
                 generation: generation?,
                 api_version,
             }),
-            identity,
-            hub: hub?,
-            host: host?,
+            who: Who::Given(Arc::new(Place {
+                identity,
+                hub: hub?,
+                host: host?,
+            })),
             mqtt_port,
             https_port,
             trust: None,
@@ -137,8 +210,10 @@ impl<'a> Reader<'a> {
     ) -> Option<Source> {
         let trust = self.trust(ca);
         let (mqtt_port, https_port) = self.ports();
-        let source =
-            self.parse_connection_string(variable, text, trust?, Self::certificate_files)?;
+        let source = self.parse_connection_string(variable, text, trust?, |reader| {
+            let (certificate, _) = reader.certificate_files()?;
+            Some(certificate)
+        })?;
         Some(source.with_ports(mqtt_port, https_port))
     }
 
@@ -175,11 +250,13 @@ impl<'a> Reader<'a> {
             }
         };
         Some(Source {
-            identity,
-            host: parsed
-                .gateway_host_name
-                .unwrap_or_else(|| parsed.host_name.clone()),
-            hub: parsed.host_name,
+            who: Who::Given(Arc::new(Place {
+                identity,
+                host: parsed
+                    .gateway_host_name
+                    .unwrap_or_else(|| parsed.host_name.clone()),
+                hub: parsed.host_name,
+            })),
             mqtt_port: MQTT_PORT,
             https_port: HTTPS_PORT,
             credential,
@@ -188,13 +265,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The client certificate whose files the variables name.
-    fn certificate_files(&mut self) -> Option<Certificate> {
+    fn certificate_files(&mut self) -> Option<(Certificate, ClientCertificate)> {
         let chain = self.required(CERTIFICATE).map(PathBuf::from);
         let key = self.required(KEY).map(PathBuf::from);
         let (chain, key) = chain.zip(key)?;
         let certificate = Certificate::Files { chain, key };
-        match certificate.check() {
-            Ok(()) => Some(certificate),
+        match certificate.read() {
+            Ok(read) => Some((certificate, read)),
             Err(error) => self.problem(
                 CERTIFICATE,
                 &format!("and {KEY} cannot be used: {}", error_chain(&error)),
@@ -203,8 +280,7 @@ impl<'a> Reader<'a> {
     }
 
     fn usable(&mut self, variable: &'static str, identity: Identity) -> Option<Identity> {
-        // These would be wildcards in a topic, which MQTT forbids to publish to.
-        if identity.to_string().contains(['+', '#']) {
+        if !is_publishable(&identity) {
             return self.problem(
                 variable,
                 "has an id with + or #, which cannot be used over MQTT",

@@ -31,6 +31,14 @@ fn from(variables: &[(&str, &str)]) -> Result<Source, SourceError> {
     })
 }
 
+fn name(source: &Source) -> String {
+    source.identity().expect("given").to_string()
+}
+
+fn hub(source: &Source) -> &str {
+    &source.place().expect("given").hub
+}
+
 fn problems(variables: &[(&str, &str)]) -> Vec<&'static str> {
     from(variables)
         .expect_err("something is wrong")
@@ -45,9 +53,9 @@ fn the_runtimes_environment_comes_first() {
     let mut variables = EDGE.to_vec();
     variables.push(("EdgeHubConnectionString", "not even readable"));
     let source = from(&variables).expect("complete");
-    assert_eq!(source.identity().to_string(), "edge01/light");
+    assert_eq!(name(&source), "edge01/light");
     assert_eq!(
-        (source.host(), source.hub.as_str()),
+        (source.host(), hub(&source)),
         ("edge01.lan", "myhub.azure-devices.net")
     );
     assert_eq!((source.mqtt_port, source.https_port), (8883, 443));
@@ -110,7 +118,7 @@ fn development_tools_come_second() {
         ("IOTEDGE_GATEWAY_HTTPS_PORT", "10443"),
     ];
     let source = from(&variables).expect("complete");
-    assert_eq!((source.host(), source.hub.as_str()), ("127.0.0.1", "h"));
+    assert_eq!((source.host(), hub(&source)), ("127.0.0.1", "h"));
     assert_eq!((source.mqtt_port, source.https_port), (18883, 10443));
     assert!(matches!(source.trust, Some(Trust::System)));
     let mut variables = variables.to_vec();
@@ -122,10 +130,7 @@ fn development_tools_come_second() {
 fn a_plain_device_comes_last() {
     let text = format!("HostName=h;DeviceId=d;SharedAccessKey={KEY}");
     let source = from(&[("IOTHUB_DEVICE_CONNECTION_STRING", &text)]).expect("complete");
-    assert_eq!(
-        (source.identity().to_string().as_str(), source.host()),
-        ("d", "h")
-    );
+    assert_eq!((name(&source).as_str(), source.host()), ("d", "h"));
     assert!(
         !format!("{source:?}").contains("AAEC"),
         "the key does not print"
@@ -225,4 +230,91 @@ async fn certificate_files_are_read_early_and_again_at_each_connection() {
         "{error:?}"
     );
     assert!(error.is_permanent());
+}
+
+const DPS: [(&str, &str); 4] = [
+    ("IOTHUB_DEVICE_SECURITY_TYPE", "DPS"),
+    ("IOTHUB_DEVICE_DPS_ID_SCOPE", "0ne00AA12BC"),
+    ("IOTHUB_DEVICE_DPS_DEVICE_ID", "r1"),
+    ("IOTHUB_DEVICE_DPS_DEVICE_KEY", KEY),
+];
+
+#[test]
+fn the_security_type_chooses_between_a_hub_and_the_provisioning_service() {
+    let text = format!("HostName=h;DeviceId=d;SharedAccessKey={KEY}");
+    let string = ("IOTHUB_DEVICE_CONNECTION_STRING", text.as_str());
+    let mut variables = DPS.to_vec();
+    variables.push(string);
+    let source = from(&variables).expect("complete");
+    assert_eq!(source.identity(), None);
+    assert_eq!(
+        source.registration_id().map(ToString::to_string).as_deref(),
+        Some("r1")
+    );
+    assert_eq!(source.host(), "global.azure-devices-provisioning.net");
+    assert!(
+        !format!("{source:?}").contains("AAEC"),
+        "the key does not print"
+    );
+
+    variables.push(("IOTHUB_DEVICE_SECURITY_TYPE", "ConnectionString"));
+    assert_eq!(name(&from(&variables).expect("complete")), "d");
+    variables.push(("IOTHUB_DEVICE_CONNECTION_STRING", ""));
+    assert_eq!(problems(&variables), ["IOTHUB_DEVICE_CONNECTION_STRING"]);
+    variables.push(("IOTHUB_DEVICE_SECURITY_TYPE", "TPM"));
+    assert_eq!(problems(&variables), ["IOTHUB_DEVICE_SECURITY_TYPE"]);
+}
+
+#[test]
+fn a_registration_is_read_from_the_variables_of_the_samples() {
+    let mut variables = DPS.to_vec();
+    variables.extend([
+        ("IOTHUB_DEVICE_DPS_ENDPOINT", "dps.example:18883"),
+        ("IOTEDGE_GATEWAY_MQTT_PORT", "28883"),
+    ]);
+    let source = from(&variables).expect("complete");
+    let Who::Registers(registration) = &source.who else {
+        panic!("{source:?}")
+    };
+    assert_eq!(registration.id_scope, "0ne00AA12BC");
+    assert_eq!(registration.global_endpoint.mqtt_port, 18883);
+    assert_eq!((source.host(), source.mqtt_port), ("dps.example", 28883));
+
+    assert_eq!(
+        problems(&DPS[..1]),
+        [
+            "IOTHUB_DEVICE_DPS_ID_SCOPE",
+            "IOTHUB_DEVICE_DPS_DEVICE_ID",
+            "IOTHUB_DEVICE_DPS_DEVICE_KEY"
+        ]
+    );
+    variables.extend([
+        ("IOTHUB_DEVICE_DPS_ENDPOINT", "http://dps.example"),
+        ("IOTHUB_DEVICE_DPS_DEVICE_ID", "r 1"),
+        ("IOTHUB_DEVICE_DPS_DEVICE_KEY", "c2VjcmV0*"),
+    ]);
+    let error = from(&variables).expect_err("three things are wrong");
+    assert_eq!(error.problems.len(), 3, "{error}");
+    assert!(!error.to_string().contains("c2VjcmV0"), "{error}");
+}
+
+#[test]
+fn a_certificate_takes_the_place_of_a_registrations_key() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let (chain, key) = certificate();
+    let (chain, key) = (file("chain.pem", &chain), file("key.pem", &key));
+    let mut variables = DPS[..3].to_vec();
+    variables.push(("IOTHUB_DEVICE_X509_CERTIFICATE", &chain));
+    assert_eq!(problems(&variables), ["IOTHUB_DEVICE_X509_KEY"]);
+    variables.push(("IOTHUB_DEVICE_X509_KEY", &key));
+    let source = from(&variables).expect("complete");
+    assert!(matches!(
+        source.credential,
+        Credential::X509(Certificate::Files { .. })
+    ));
 }

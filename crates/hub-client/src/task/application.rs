@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::{Task, now};
 use crate::error::{ReceiptError, SendError, TwinError};
 use crate::event::{Ack, Event, Reply, Responder};
-use crate::outbox::{Full, Packet, Ticket};
+use crate::outbox::{Full, Letter, Ticket};
 use crate::session::{Notice, Settled};
 use crate::twin::{TwinAnswer, TwinState};
 
@@ -17,7 +17,7 @@ use crate::twin::{TwinAnswer, TwinState};
 #[derive(Debug)]
 pub(crate) enum Command {
     Send {
-        packet: Packet,
+        letter: Letter,
         accepted: oneshot::Sender<Result<(), SendError>>,
         settled: oneshot::Sender<Result<(), ReceiptError>>,
     },
@@ -66,12 +66,12 @@ impl Task {
                 let _ = accepted.send(Err(SendError::Closed));
             }
             Command::Send {
-                packet,
+                letter,
                 accepted,
                 settled,
             } => {
                 // Whoever gave up waiting has still sent: only `send`'s own answer tells of a refusal.
-                let verdict = match self.session.handle_send(ticket, packet, now()) {
+                let verdict = match self.session.handle_send(ticket, letter, now()) {
                     Ok(()) => {
                         self.waiters.insert(ticket, Waiter::Receipt(settled));
                         Ok(())
@@ -126,6 +126,17 @@ impl Task {
                 .retain(|event| !matches!(event, Event::Connected | Event::Disconnected { .. }));
         }
         let event = match notice {
+            Notice::Assigned { place, payload } => {
+                self.backlog
+                    .retain(|event| !matches!(event, Event::Assigned { .. }));
+                let (identity, hub) = (place.identity.clone(), place.hub.clone());
+                self.place.send_replace(Some(place));
+                Event::Assigned {
+                    identity,
+                    hub,
+                    payload,
+                }
+            }
             Notice::Connected => Event::Connected,
             Notice::Disconnected { why, retry_in } => Event::Disconnected { why, retry_in },
             Notice::Twin(twin) => {

@@ -4,6 +4,7 @@ mod connecting;
 mod edge;
 mod failures;
 mod receiving;
+mod registering;
 mod sending;
 mod server;
 
@@ -19,6 +20,7 @@ fn options() -> Options {
     Options {
         product: "test/1".to_owned(),
         backoff,
+        register_again: backoff,
         ..Options::default()
     }
 }

@@ -40,7 +40,7 @@ pub(crate) async fn next(events: &mut Events) -> Event {
 pub(crate) struct Hub {
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    authority: CertifiedIssuer<'static, KeyPair>,
+    authority: Arc<CertifiedIssuer<'static, KeyPair>>,
     pub(crate) ca_pem: String,
     pub(crate) port: u16,
 }
@@ -61,39 +61,29 @@ impl Hub {
     }
 
     async fn start_with(name: &str, wants_certificates: bool) -> Self {
-        let mut authority = CertificateParams::default();
-        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority =
-            CertifiedIssuer::self_signed(authority, KeyPair::generate().expect("a key"))
-                .expect("a CA");
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
-        let leaf = CertificateParams::new(vec![name.to_owned()])
-            .expect("a name")
-            .signed_by(&key, &authority);
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(rustls::DEFAULT_VERSIONS)
-            .expect("versions");
-        let builder = if wants_certificates {
-            let mut roots = RootCertStore::empty();
-            roots.add(authority.der().clone()).expect("a root");
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
-        } else {
-            builder.with_no_client_auth()
-        };
-        let config = builder
-            .with_single_cert(vec![leaf.expect("a leaf").der().clone()], key)
-            .expect("a certificate");
+        let authority = CertifiedIssuer::self_signed(params, key).expect("a CA");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("bound").port();
         Self {
+            port: listener.local_addr().expect("bound").port(),
             listener,
-            acceptor: TlsAcceptor::from(Arc::new(config)),
+            acceptor: acceptor(&authority, name, wants_certificates),
             ca_pem: authority.pem(),
-            authority,
-            port,
+            authority: Arc::new(authority),
+        }
+    }
+
+    /// Another one at another address, with the same port and the same authority.
+    pub(crate) async fn beside(&self, address: &str) -> Self {
+        let listener = TcpListener::bind((address, self.port)).await;
+        Self {
+            port: self.port,
+            listener: listener.expect("all of 127/8 is this machine"),
+            acceptor: acceptor(&self.authority, address, false),
+            ca_pem: self.ca_pem.clone(),
+            authority: Arc::clone(&self.authority),
         }
     }
 
@@ -112,7 +102,7 @@ impl Hub {
     /// A client certificate that this hub takes.
     pub(crate) fn client_certificate(&self) -> ClientCertificate {
         let key = KeyPair::generate().expect("a key");
-        let certificate = CertificateParams::default().signed_by(&key, &self.authority);
+        let certificate = CertificateParams::default().signed_by(&key, &*self.authority);
         let chain = certificate.expect("a certificate").pem();
         ClientCertificate::from_pem(&chain, &key.serialize_pem()).expect("they belong together")
     }
@@ -147,6 +137,35 @@ impl Hub {
         connection.answer_twin(desired).await;
         connection
     }
+}
+
+fn acceptor(
+    authority: &CertifiedIssuer<'static, KeyPair>,
+    name: &str,
+    wants_certificates: bool,
+) -> TlsAcceptor {
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(vec![name.to_owned()])
+        .expect("a name")
+        .signed_by(&key, authority)
+        .expect("a leaf");
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(rustls::DEFAULT_VERSIONS)
+        .expect("versions");
+    let builder = if wants_certificates {
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.der().clone()).expect("a root");
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        builder.with_client_cert_verifier(verifier.build().expect("a verifier"))
+    } else {
+        builder.with_no_client_auth()
+    };
+    let config = builder
+        .with_single_cert(vec![leaf.der().clone()], key)
+        .expect("a certificate");
+    TlsAcceptor::from(Arc::new(config))
 }
 
 pub(crate) struct Connection {
