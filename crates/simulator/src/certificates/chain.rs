@@ -41,6 +41,10 @@ pub(crate) enum ChainFault {
         "a signature in the chain of {subject} is not one of the issuer it names, which has another key"
     )]
     BadSignature { subject: String },
+    #[error(
+        "the certificate of {subject} is of X.509 version {version}; below an authority, it has to be of version 3"
+    )]
+    Version { subject: String, version: u32 },
     #[error("the certificate of {subject} is not for signing in as a client")]
     Purpose { subject: String },
     /// Anything else path validation minds, such as a chain that is longer than an issuer allows.
@@ -60,6 +64,13 @@ pub(crate) fn verify_chain(
 ) -> Result<usize, ChainFault> {
     let leaf = Certificate::from_der(presented.leaf().clone()).map_err(ChainFault::Unreadable)?;
     leaf.check_time(now)?;
+    // Path validation knows no other, since only version 3 says who may issue what.
+    if leaf.version != 3 {
+        return Err(ChainFault::Version {
+            subject: leaf.subject,
+            version: leaf.version,
+        });
+    }
     let mut nearest = ChainFault::UnknownIssuer {
         subject: leaf.subject.clone(),
         issuer: leaf.issuer.clone(),

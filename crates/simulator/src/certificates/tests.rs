@@ -129,6 +129,18 @@ fn a_device_issues_no_certificates() {
 }
 
 #[test]
+fn a_certificate_of_version_1_is_below_no_authority() {
+    let pem = include_str!("../pki/possession/version1.pem");
+    let old = Certificate::from_text(pem).expect("a certificate");
+    let presented = sent(&[&old.der]);
+    let fault = verify_chain(&presented, &[&chain().root], in_year(2030)).expect_err("too old");
+    assert!(
+        matches!(fault, ChainFault::Version { version: 1, .. }),
+        "{fault}"
+    );
+}
+
+#[test]
 fn both_texts_give_the_same_certificate() {
     let (root, _) = authority("root", None, 2020, 2040);
     let pem = root.to_pem();

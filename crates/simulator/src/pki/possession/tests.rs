@@ -31,18 +31,29 @@ impl ResolvesClientCert for Presents {
 }
 
 /// As `openssl req -x509` makes them, which calls each an authority.
-fn self_signed() -> (CertificateDer<'static>, KeyPair) {
+fn self_signed() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let made = params.self_signed(&key);
-    (made.expect("a certificate").der().clone(), key)
+    let der = made.expect("a certificate").der().clone();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("PKCS #8");
+    (der, key)
+}
+
+fn of_version_1() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    let pem = include_bytes!("version1.pem");
+    let certificate = CertificateDer::from_pem_slice(pem).expect("a certificate");
+    (
+        certificate,
+        PrivateKeyDer::from_pem_slice(pem).expect("a key"),
+    )
 }
 
 /// What the server knows of the client after a handshake.
 fn presented(
     version: &'static SupportedProtocolVersion,
-    credential: Option<(CertificateDer<'static>, &KeyPair)>,
+    credential: Option<(CertificateDer<'static>, &PrivateKeyDer<'static>)>,
 ) -> Result<Option<Vec<CertificateDer<'static>>>, Error> {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let authority = Authority::load_or_create(dir.path()).expect("made");
@@ -61,8 +72,8 @@ fn presented(
     let client = match credential {
         None => client.with_no_client_auth(),
         Some((certificate, key)) => {
-            let key = PrivateKeyDer::try_from(key.serialize_der()).expect("PKCS #8");
-            let key = provider.key_provider.load_private_key(key).expect("a key");
+            let key = provider.key_provider.load_private_key(key.clone_key());
+            let key = key.expect("a key");
             let presents = CertifiedKey::new(vec![certificate], key);
             client.with_client_cert_resolver(Arc::new(Presents(Arc::new(presents))))
         }
@@ -103,10 +114,11 @@ fn a_client_may_have_no_certificate() {
 
 #[test]
 fn whoever_issued_it_a_certificate_is_taken_from_who_holds_its_key() {
-    let (certificate, key) = self_signed();
-    for version in [&TLS12, &TLS13] {
-        let seen = presented(version, Some((certificate.clone(), &key)));
-        assert_eq!(seen, Ok(Some(vec![certificate.clone()])), "{version:?}");
+    for (certificate, key) in [self_signed(), of_version_1()] {
+        for version in [&TLS12, &TLS13] {
+            let seen = presented(version, Some((certificate.clone(), &key)));
+            assert_eq!(seen, Ok(Some(vec![certificate.clone()])), "{version:?}");
+        }
     }
 }
 
