@@ -1,0 +1,108 @@
+//! A service that is busy, slow, gone, or wrong.
+
+use dps_client::{Progress, RegisterError, Waiting, register, register_with};
+use simulator::DpsLever;
+
+use super::*;
+
+/// A bench with a device enrolled.
+async fn enrolled() -> Bench {
+    let bench = Bench::start().await;
+    let service = bench.service();
+    let enrollments = service.enrollments();
+    let pump = enrollment("pump7", keys("pump7"));
+    enrollments.create(&pump).await.expect("enrolled");
+    bench
+}
+
+/// Registers while a lever is pulled, and releases it when the client is seen to wait for this.
+async fn released_when(
+    bench: &Bench,
+    protocol: Protocol,
+    (pulled, released): (DpsLever, DpsLever),
+    is_it: fn(&Waiting) -> bool,
+) {
+    bench.simulator.pull_dps(pulled);
+    let device = bench.keyed("pump7", &key("pump7"), protocol);
+    let mut seen = false;
+    let watch = |progress: Progress| {
+        if let Progress::Waiting { why, .. } = &progress
+            && is_it(why)
+        {
+            seen = true;
+            bench.simulator.pull_dps(released);
+        }
+    };
+    let assignment = register_with(&device, limits(), watch).await;
+    assert_eq!(assignment.expect("a hub").device_id, "pump7");
+    assert!(seen, "it never waited for that");
+}
+
+#[tokio::test]
+async fn a_service_that_throttles_holds_or_is_gone_for_a_while_is_waited_for() {
+    let bench = enrolled().await;
+    for protocol in BOTH {
+        let throttle = (
+            DpsLever::Throttle(Some(Duration::from_secs(1))),
+            DpsLever::Throttle(None),
+        );
+        let is_throttled: fn(&Waiting) -> bool =
+            |why| matches!(why, Waiting::PutOff { status: 429 });
+        released_when(&bench, protocol, throttle, is_throttled).await;
+
+        let hold = (DpsLever::Hold(true), DpsLever::Hold(false));
+        let is_assigning: fn(&Waiting) -> bool = |why| matches!(why, Waiting::Assigning);
+        released_when(&bench, protocol, hold, is_assigning).await;
+
+        let gone = (DpsLever::Unreachable(true), DpsLever::Unreachable(false));
+        let is_lost: fn(&Waiting) -> bool = |why| matches!(why, Waiting::NoAnswer { .. });
+        released_when(&bench, protocol, gone, is_lost).await;
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_stays_so_is_given_up_and_the_reason_told() {
+    let bench = enrolled().await;
+    let brief = Limits {
+        give_up_after: Duration::from_secs(2),
+        ..limits()
+    };
+    for protocol in BOTH {
+        let device = bench.keyed("pump7", &key("pump7"), protocol);
+        let error = async || register(&device, brief).await.expect_err("no hub");
+
+        bench
+            .simulator
+            .pull_dps(DpsLever::Throttle(Some(Duration::from_secs(60))));
+        let busy = error().await;
+        assert!(
+            matches!(&busy, RegisterError::Busy { after, refusal } if refusal.status == 429 && *after < Duration::from_secs(1)),
+            "it waits for nothing that it cannot live to see: {busy:?}"
+        );
+        bench.simulator.pull_dps(DpsLever::Throttle(None));
+
+        bench.simulator.pull_dps(DpsLever::Hold(true));
+        let held = error().await;
+        assert!(
+            matches!(held, RegisterError::StillAssigning { .. }),
+            "{held:?}"
+        );
+        bench.simulator.pull_dps(DpsLever::Hold(false));
+
+        bench.simulator.pull_dps(DpsLever::Unreachable(true));
+        let gone = error().await;
+        assert!(
+            matches!(gone, RegisterError::Unreachable { .. }),
+            "{gone:?}"
+        );
+        bench.simulator.pull_dps(DpsLever::Unreachable(false));
+
+        bench.simulator.pull_dps(DpsLever::Refuse(true));
+        let refused = error().await;
+        assert!(
+            matches!(refused, RegisterError::Unauthorized(_)),
+            "{refused:?}"
+        );
+        bench.simulator.pull_dps(DpsLever::Refuse(false));
+    }
+}
