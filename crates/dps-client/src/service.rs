@@ -57,7 +57,7 @@ pub use keys::{GroupKey, KeyPair, KeySlot};
 pub use pages::Pages;
 pub use registrations::Registrations;
 
-/// How long a request may take unless it is said otherwise: as the SDKs have it.
+/// How long a request may take unless it is said otherwise.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// How long a token lives, in seconds: as long as every SDK's.
 const TOKEN_LIFE: i64 = 3600;

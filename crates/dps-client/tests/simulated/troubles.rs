@@ -40,69 +40,78 @@ async fn released_when(
 
 #[tokio::test]
 async fn a_service_that_throttles_holds_or_is_gone_for_a_while_is_waited_for() {
+    tokio::join!(for_a_while(Protocol::Mqtt), for_a_while(Protocol::Https));
+}
+
+async fn for_a_while(protocol: Protocol) {
     let bench = enrolled().await;
-    for protocol in BOTH {
-        let throttle = (
-            DpsLever::Throttle(Some(Duration::from_secs(1))),
-            DpsLever::Throttle(None),
-        );
-        let is_throttled: fn(&Waiting) -> bool =
-            |why| matches!(why, Waiting::PutOff { status: 429 });
-        released_when(&bench, protocol, throttle, is_throttled).await;
-
-        let hold = (DpsLever::Hold(true), DpsLever::Hold(false));
-        let is_assigning: fn(&Waiting) -> bool = |why| matches!(why, Waiting::Assigning);
-        released_when(&bench, protocol, hold, is_assigning).await;
-
-        let gone = (DpsLever::Unreachable(true), DpsLever::Unreachable(false));
-        let is_lost: fn(&Waiting) -> bool = |why| matches!(why, Waiting::NoAnswer { .. });
-        released_when(&bench, protocol, gone, is_lost).await;
-    }
+    let throttle = (
+        DpsLever::Throttle(Some(Duration::from_secs(1))),
+        DpsLever::Throttle(None),
+    );
+    released_when(&bench, protocol, throttle, |why| {
+        matches!(why, Waiting::PutOff { status: 429 })
+    })
+    .await;
+    let hold = (DpsLever::Hold(true), DpsLever::Hold(false));
+    released_when(&bench, protocol, hold, |why| {
+        matches!(why, Waiting::Assigning)
+    })
+    .await;
+    let gone = (DpsLever::Unreachable(true), DpsLever::Unreachable(false));
+    released_when(&bench, protocol, gone, |why| {
+        matches!(why, Waiting::NoAnswer { .. })
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_service_that_stays_so_is_given_up_and_the_reason_told() {
+    tokio::join!(for_good(Protocol::Mqtt), for_good(Protocol::Https));
+}
+
+async fn for_good(protocol: Protocol) {
     let bench = enrolled().await;
+    let device = bench.keyed("pump7", &key("pump7"), protocol);
+    let error = async |limits: Limits| register(&device, limits).await.expect_err("no hub");
     let brief = Limits {
-        give_up_after: Duration::from_secs(2),
+        give_up_after: Duration::from_secs(4),
         ..limits()
     };
-    for protocol in BOTH {
-        let device = bench.keyed("pump7", &key("pump7"), protocol);
-        let error = async || register(&device, brief).await.expect_err("no hub");
 
-        bench
-            .simulator
-            .pull_dps(DpsLever::Throttle(Some(Duration::from_secs(60))));
-        let busy = error().await;
-        assert!(
-            matches!(&busy, RegisterError::Busy { after, refusal } if refusal.status == 429 && *after < Duration::from_secs(1)),
-            "it waits for nothing that it cannot live to see: {busy:?}"
-        );
-        bench.simulator.pull_dps(DpsLever::Throttle(None));
+    let an_hour = Duration::from_secs(3600);
+    bench.simulator.pull_dps(DpsLever::Throttle(Some(an_hour)));
+    let busy = error(limits()).await;
+    let RegisterError::Busy { after, refusal } = &busy else {
+        panic!("{busy:?}")
+    };
+    assert_eq!(refusal.status, 429);
+    assert!(
+        *after < limits().give_up_after / 2,
+        "it waits for nothing that it cannot live to see"
+    );
+    bench.simulator.pull_dps(DpsLever::Throttle(None));
 
-        bench.simulator.pull_dps(DpsLever::Hold(true));
-        let held = error().await;
-        assert!(
-            matches!(held, RegisterError::StillAssigning { .. }),
-            "{held:?}"
-        );
-        bench.simulator.pull_dps(DpsLever::Hold(false));
+    bench.simulator.pull_dps(DpsLever::Hold(true));
+    let held = error(brief).await;
+    assert!(
+        matches!(held, RegisterError::StillAssigning { .. }),
+        "{held:?}"
+    );
+    bench.simulator.pull_dps(DpsLever::Hold(false));
 
-        bench.simulator.pull_dps(DpsLever::Unreachable(true));
-        let gone = error().await;
-        assert!(
-            matches!(gone, RegisterError::Unreachable { .. }),
-            "{gone:?}"
-        );
-        bench.simulator.pull_dps(DpsLever::Unreachable(false));
+    bench.simulator.pull_dps(DpsLever::Unreachable(true));
+    let gone = error(brief).await;
+    assert!(
+        matches!(gone, RegisterError::Unreachable { .. }),
+        "{gone:?}"
+    );
+    bench.simulator.pull_dps(DpsLever::Unreachable(false));
 
-        bench.simulator.pull_dps(DpsLever::Refuse(true));
-        let refused = error().await;
-        assert!(
-            matches!(refused, RegisterError::Unauthorized(_)),
-            "{refused:?}"
-        );
-        bench.simulator.pull_dps(DpsLever::Refuse(false));
-    }
+    bench.simulator.pull_dps(DpsLever::Refuse(true));
+    let refused = error(limits()).await;
+    assert!(
+        matches!(refused, RegisterError::Unauthorized(_)),
+        "{refused:?}"
+    );
 }
