@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dps_client::{Attestation, Limits, RegisterError, Registration};
+use dps_client::{Attestation, Limits, Progress, RegisterError, Registration, Waiting};
 use hub_proto::identity::Identity;
 use serde_json::{Map, Value};
 
@@ -41,7 +41,19 @@ pub(crate) async fn assign(
         give_up_after: TRY_FOR,
         ..Limits::default()
     };
-    let assignment = dps_client::register(&registration, limits).await?;
+    let mut is_told = false;
+    let watch = |progress| {
+        // A failure is only told at the end, and a device that has just been switched on should not be silent
+        // for so long. Once is enough.
+        if let Progress::Waiting { why, .. } = progress
+            && !is_told
+            && why != Waiting::Assigning
+        {
+            is_told = true;
+            tracing::warn!(%why, "not registered yet");
+        }
+    };
+    let assignment = dps_client::register_with(&registration, limits, watch).await?;
     let identity = Identity::device(assignment.device_id)
         .ok()
         .filter(crate::source::is_publishable)

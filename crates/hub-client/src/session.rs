@@ -133,7 +133,7 @@ impl Session {
             renew_at,
         };
         self.link += 1;
-        self.standing.handle_up();
+        self.standing.handle_up(now);
         if let Some(place) = self.standing.place() {
             // The session may be kept by the other side, but subscribing again is harmless where it is and
             // the only way where it is not.

@@ -1,13 +1,4 @@
 //! Where a client's identity comes from. The environment is read here and nowhere else.
-//!
-//! | variables | who sets them |
-//! |---|---|
-//! | `IOTEDGE_WORKLOADURI`, `IOTEDGE_GATEWAYHOSTNAME`, `IOTEDGE_IOTHUBHOSTNAME`, `IOTEDGE_DEVICEID`, `IOTEDGE_MODULEID`, `IOTEDGE_MODULEGENERATIONID`, `IOTEDGE_APIVERSION`, `IOTEDGE_AUTHSCHEME` | the Edge runtime; keys stay with it |
-//! | `EdgeHubConnectionString`, `EdgeModuleCACertificateFile` | edge development tools |
-//! | `IOTHUB_DEVICE_CONNECTION_STRING`, `SSL_CERT_FILE` | a plain device |
-//! | `IOTHUB_DEVICE_X509_CERTIFICATE`, `IOTHUB_DEVICE_X509_KEY` | a device with a certificate (`x509=true`): PEM files, read again at each connection |
-//! | `IOTHUB_DEVICE_SECURITY_TYPE`: `DPS`; `IOTHUB_DEVICE_DPS_ENDPOINT` (`host[:port]`), `IOTHUB_DEVICE_DPS_ID_SCOPE`, `IOTHUB_DEVICE_DPS_DEVICE_ID`, `IOTHUB_DEVICE_DPS_DEVICE_KEY` or the certificate above; `SSL_CERT_FILE` | a device that asks the provisioning service for its hub; the names of Azure's own samples |
-//! | `IOTEDGE_GATEWAY_MQTT_PORT`, `IOTEDGE_GATEWAY_HTTPS_PORT` | ours: for a simulator that may not bind 8883 and 443 |
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,9 +66,19 @@ impl fmt::Display for SourceError {
 }
 
 impl Source {
-    /// Finds the identity in the environment: the Edge runtime's if `IOTEDGE_WORKLOADURI` is there, else
-    /// `EdgeHubConnectionString`, else what `IOTHUB_DEVICE_SECURITY_TYPE` says: `connectionString` for
-    /// `IOTHUB_DEVICE_CONNECTION_STRING`, which is also what counts without it, or `DPS`.
+    /// Finds the identity in the environment. The first of these rows whose first variable is there counts.
+    ///
+    /// | who | variables |
+    /// |---|---|
+    /// | a module of an Edge device; its key stays with the runtime | `IOTEDGE_WORKLOADURI`, `IOTEDGE_GATEWAYHOSTNAME`, `IOTEDGE_IOTHUBHOSTNAME`, `IOTEDGE_DEVICEID`, `IOTEDGE_MODULEID`, `IOTEDGE_MODULEGENERATIONID`, and if need be `IOTEDGE_APIVERSION`, `IOTEDGE_AUTHSCHEME` |
+    /// | a module under edge development tools | `EdgeHubConnectionString`, `EdgeModuleCACertificateFile` |
+    /// | a device that asks the provisioning service for its hub | `IOTHUB_DEVICE_SECURITY_TYPE` = `DPS`, `IOTHUB_DEVICE_DPS_ENDPOINT` (`host[:port]`; the global one without it), `IOTHUB_DEVICE_DPS_ID_SCOPE`, `IOTHUB_DEVICE_DPS_DEVICE_ID` (the registration id), and `IOTHUB_DEVICE_DPS_DEVICE_KEY` or a certificate |
+    /// | a device | `IOTHUB_DEVICE_CONNECTION_STRING`; with `x509=true` in it, a certificate |
+    ///
+    /// A certificate is two PEM files, read again at each connection: `IOTHUB_DEVICE_X509_CERTIFICATE` and
+    /// `IOTHUB_DEVICE_X509_KEY`. `SSL_CERT_FILE` holds the authorities to trust, where the runtime does not
+    /// say; without it the system's count. `IOTEDGE_GATEWAY_MQTT_PORT` and `IOTEDGE_GATEWAY_HTTPS_PORT` are
+    /// ours: for a simulator that may not bind 8883 and 443.
     ///
     /// # Errors
     /// Every variable that is missing or cannot be used.

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 pub enum Error {
     /// There are no certificates to trust.
     #[error(
-        "no certificate authorities to trust: set SSL_CERT_FILE or EdgeModuleCACertificateFile"
+        "no certificate authorities to trust: install the system's, or name a file in SSL_CERT_FILE"
     )]
     NoTrustAnchors,
     /// The file of certificates to trust went away or bad.

@@ -2,7 +2,7 @@
 //!
 //! The service is asked before the first connection, when the hub refuses the device, and when the hub has
 //! not been reached for long, for it may be gone. Once the service has answered, it is left alone for a while
-//! that grows until the hub takes the device; meanwhile the hub that is known is tried.
+//! that grows with each answer, until the hub takes the device; meanwhile the hub that is known is tried.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -105,11 +105,12 @@ impl Standing {
         is_other
     }
 
-    /// The hub took the device.
-    pub(super) const fn handle_up(&mut self) {
+    /// The hub took the device: should it refuse now, that is news for the service.
+    pub(super) const fn handle_up(&mut self, now: Instant) {
         if let Some(registering) = &mut self.registering {
             registering.wanted = false;
             registering.unreached = 0;
+            registering.earliest = now;
             registering.backoff.reset();
         }
     }

@@ -50,7 +50,7 @@ fn a_given_place_is_never_asked_for() {
 #[test]
 fn an_assigned_place_lasts_until_the_hub_refuses() {
     let (mut standing, now) = at_a();
-    standing.handle_up();
+    standing.handle_up(now);
     let later = now + Duration::from_secs(1000);
     standing.handle_down(&transport::Error::Closed.into(), 0.0, later);
     standing.handle_down(&transport::Error::ServerBusy.into(), 0.0, later);
@@ -73,14 +73,13 @@ fn a_refusal_right_after_an_assignment_waits_longer_each_time() {
         assert_eq!(standing.step(now), Step::Register, "{wait}");
         assert!(!standing.handle_assigned(&place("a"), 0.0, now));
     }
-    standing.handle_up();
+    standing.handle_up(now);
     standing.handle_down(&refused(), 0.0, now);
-    now += Duration::from_secs(60);
-    assert_eq!(standing.step(now), Step::Register);
+    assert_eq!(standing.step(now), Step::Register, "the hub had taken it");
     standing.handle_assigned(&place("a"), 0.0, now);
     standing.handle_down(&refused(), 0.0, now);
     now += Duration::from_secs(20);
-    assert_eq!(standing.step(now), Step::Register, "the hub had taken it");
+    assert_eq!(standing.step(now), Step::Register, "and it begins anew");
 }
 
 #[test]
@@ -105,7 +104,7 @@ fn a_service_that_says_no_is_left_alone_and_one_that_is_silent_is_not() {
 #[test]
 fn the_hub_gets_its_turn_when_the_service_does_not_help() {
     let (mut standing, now) = at_a();
-    standing.handle_up();
+    standing.handle_up(now);
     let later = now + Duration::from_secs(1000);
     for _ in 0..3 {
         standing.handle_down(&refused(), 0.0, later);
@@ -128,7 +127,7 @@ fn a_hub_that_is_not_reached_for_long_is_asked_about() {
         standing.handle_down(&unreachable(), 0.0, later);
         assert_eq!(standing.step(later), Step::Connect(place("a")));
     }
-    standing.handle_up();
+    standing.handle_up(later);
     for _ in 1..UNREACHED {
         standing.handle_down(&unreachable(), 0.0, later);
     }
