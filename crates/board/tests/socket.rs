@@ -214,7 +214,9 @@ fn the_wire_is_as_documented() {
         .expect("a time-out");
     let mut answers = BufReader::new(stream.try_clone().expect("a second handle"));
     let mut ask = |request: &str| {
-        writeln!(stream, "{request}").expect("a request");
+        // In one write: a port that hangs up in the middle would break the next.
+        let line = format!("{request}\n");
+        stream.write_all(line.as_bytes()).expect("a request");
         let mut answer = String::new();
         answers.read_line(&mut answer).expect("an answer");
         answer.trim_end().to_owned()
