@@ -39,7 +39,7 @@ pub use enrolling::EnrollFault;
 pub(crate) use enrolling::{Precondition, no_keys};
 pub(crate) use https::answer;
 pub use levers::DpsLever;
-pub(crate) use mqtt::serve;
+pub(crate) use mqtt::{is_meant, serve};
 
 use self::allocation::Candidate;
 use self::attempts::{Attempt, Attempts};

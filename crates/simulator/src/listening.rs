@@ -137,24 +137,27 @@ async fn accept<F>(
         };
         let (tls, stop) = (tls.clone(), stop.clone());
         let serve = serve.clone();
-        connections.spawn(async move {
+        // The handshake gives what is served after it, so that the task need not keep room for a stream too.
+        let handshake = Box::pin(async move {
             // Answers are small and waited for.
             let _ = stream.set_nodelay(true);
-            let handshake = timeout(HANDSHAKE_WITHIN, Box::pin(tls.accept(stream)));
-            let accepted = tokio::select! {
-                () = stop.cancelled() => return,
-                accepted = handshake => accepted,
-            };
-            match accepted {
-                Ok(Ok(stream)) => {
-                    let served = serve(stream);
-                    tokio::select! {
-                        () = served => {}
-                        () = over(stop) => {}
-                    }
-                }
+            match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
+                Ok(Ok(stream)) => return Some(serve(stream)),
                 Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
                 Err(_) => tracing::debug!("TLS handshake took too long"),
+            }
+            None
+        });
+        connections.spawn(async move {
+            let served = tokio::select! {
+                () = stop.cancelled() => None,
+                served = handshake => served,
+            };
+            if let Some(served) = served {
+                tokio::select! {
+                    () = served => {}
+                    () = over(stop) => {}
+                }
             }
         });
     }

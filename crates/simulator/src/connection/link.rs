@@ -100,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     /// Says goodbye, and takes in what is still under way until the peer has closed too. Closing over unread bytes
     /// resets the connection, which takes back what was written last, and some clients' loops die of writing to it.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(&mut self) {
         let goodbye = async {
             self.stream.shutdown().await?;
             loop {

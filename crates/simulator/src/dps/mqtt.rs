@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use hub_proto::topic::{self, Filter, Inbound};
-use hub_proto::user_name::DpsUserName;
+use hub_proto::user_name::{DpsUserName, UserName};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -20,14 +20,28 @@ use crate::certificates::PeerCertificates;
 use crate::connection::{Link, silence_of};
 use crate::wire::{self, Connect, Packet, QoS, ReturnCode};
 
+/// Whether a client means the provisioning service rather than the hub: its user name says so.
+pub(crate) fn is_meant(connect: &Connect) -> bool {
+    name_in(connect).is_some()
+}
+
+fn name_in(connect: &Connect) -> Option<DpsUserName<'_>> {
+    match UserName::parse(connect.user_name.as_deref()?) {
+        Ok(UserName::Dps(name)) => Some(name),
+        Ok(UserName::Hub(_)) | Err(_) => None,
+    }
+}
+
 /// Serves a device that wants to be registered, from its CONNECT on.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     dps: Arc<Dps>,
     mut link: Link<S>,
-    connect: &Connect,
-    name: &DpsUserName<'_>,
-    peer: Option<&PeerCertificates>,
+    connect: Connect,
+    peer: Option<PeerCertificates>,
 ) {
+    let Some(name) = name_in(&connect) else {
+        return link.close().await;
+    };
     if dps.is_unreachable() {
         return link.close().await;
     }
@@ -50,7 +64,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
             id_scope: name.id_scope,
             registration_id: name.registration_id,
             // A certificate is what TLS has seen; a token beside it would be the weaker proof.
-            proof: match (peer, token) {
+            proof: match (&peer, token) {
                 (_, Some(token)) if !token.is_empty() => Proof::Token(token),
                 (Some(peer), _) => Proof::Certificates(peer),
                 _ => Proof::Nothing,

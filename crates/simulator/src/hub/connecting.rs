@@ -121,9 +121,8 @@ impl Hub {
         let hub = match UserName::parse(user_name) {
             Ok(UserName::Hub(hub)) => hub,
             Ok(UserName::Dps(_)) => {
-                return Err(Refusal::not_authorized(
-                    "this simulator has no Device Provisioning Service",
-                ));
+                let reason = "a registration's user name; the provisioning service answers those";
+                return Err(Refusal::not_authorized(reason));
             }
             Err(error) => return Err(Refusal::not_authorized(error.to_string())),
         };
