@@ -6,26 +6,29 @@ use std::time::Duration;
 use dps_client::{Attestation, Endpoint};
 use hub_client::{Client, Event, Events, Message, Options, Registration, Source};
 use hub_proto::sas::SymmetricKey;
-use serde_json::json;
+use rcgen::{CertificateParams, DnType, KeyPair};
+use serde_json::{Value, json};
 use simulator::{LinkedHub, Simulator};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
-use transport::Trust;
+use transport::{ClientCertificate, Trust};
 
 const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 /// No step takes longer, or the test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 const SECOND_HUB: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 
+/// By a key.
+fn by_key() -> Value {
+    json!({"type": "symmetricKey", "symmetricKey": {"primaryKey": KEY, "secondaryKey": KEY}})
+}
+
 /// Enrols `r1`, known as `device`, for one hub.
-fn enroll(simulator: &Simulator, hub: &str, device: &str) {
+fn enroll(simulator: &Simulator, attestation: Value, hub: &str, device: &str) {
     let document = json!({
         "registrationId": "r1",
         "deviceId": device,
-        "attestation": {
-            "type": "symmetricKey",
-            "symmetricKey": {"primaryKey": KEY, "secondaryKey": KEY},
-        },
+        "attestation": attestation,
         "allocationPolicy": "static",
         "iotHubHostName": hub,
         "initialTwin": {"properties": {"desired": {"from": hub}}},
@@ -34,11 +37,10 @@ fn enroll(simulator: &Simulator, hub: &str, device: &str) {
     simulator.enroll(enrollment).expect("taken");
 }
 
-fn device(simulator: &Simulator) -> Source {
+fn device(simulator: &Simulator, attestation: Attestation) -> Source {
     let info = simulator.info();
-    let key = SymmetricKey::from_base64(KEY).expect("a key");
     let id = "r1".parse().expect("an id");
-    let mut registration = Registration::new(info.id_scope, id, Attestation::SymmetricKey(key));
+    let mut registration = Registration::new(info.id_scope, id, attestation);
     registration.global_endpoint =
         Endpoint::new(info.provisioning_host).with_ports(info.mqtt.port(), info.https.port());
     registration.trust = Trust::File(info.ca_file);
@@ -46,7 +48,7 @@ fn device(simulator: &Simulator) -> Source {
 }
 
 /// Waits until the device is at its hub and knows its twin; gives what its twin says of where it is from.
-async fn at_hub(events: &mut Events) -> (String, String, serde_json::Value) {
+async fn at_hub(events: &mut Events) -> (String, String, Value) {
     let mut place = None;
     let arrival = async {
         loop {
@@ -90,22 +92,53 @@ async fn a_device_follows_its_enrolment_and_every_message_is_acknowledged() {
     });
     let simulator = Simulator::start(options).await.expect("it starts");
     let own = simulator.info().hub_host_name;
-    enroll(&simulator, &own, "pump7");
+    enroll(&simulator, by_key(), &own, "pump7");
 
-    let (client, mut events) = Client::connect(device(&simulator), Options::default());
+    let key = SymmetricKey::from_base64(KEY).expect("a key");
+    let source = device(&simulator, Attestation::SymmetricKey(key));
+    let (client, mut events) = Client::connect(source, Options::default());
     let (stop, stopped) = oneshot::channel();
     let sender = tokio::spawn(send_until(client.clone(), stopped));
     let arrived = at_hub(&mut events).await;
     assert_eq!(arrived, ("pump7".to_owned(), own.clone(), json!(own)));
 
     let second = SECOND_HUB.to_string();
-    enroll(&simulator, &second, "pump8");
+    enroll(&simulator, by_key(), &second, "pump8");
     simulator.remove_device("pump7").expect("it exists");
     let arrived = at_hub(&mut events).await;
     assert_eq!(arrived, ("pump8".to_owned(), second.clone(), json!(second)));
     stop.send(()).expect("it still sends");
     let sent = timeout(PATIENCE, sender).await.expect("in time");
     assert!(sent.expect("every message is acknowledged") > 10);
+    client.close(PATIENCE).await.expect("nothing is left");
+    simulator.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_device_with_a_certificate_comes_to_its_hub() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = simulator::Options::on_free_ports(directory.path());
+    let simulator = Simulator::start(options).await.expect("it starts");
+    let own = simulator.info().hub_host_name;
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, "r1");
+    let certificate = params.self_signed(&key).expect("a certificate").pem();
+    let attestation = json!({
+        "type": "x509",
+        "x509": {"clientCertificates": {"primary": {"certificate": certificate}}},
+    });
+    enroll(&simulator, attestation, &own, "r1");
+
+    let certificate = ClientCertificate::from_pem(&certificate, &key.serialize_pem())
+        .expect("they belong together");
+    let source = device(&simulator, Attestation::X509(certificate));
+    let (client, mut events) = Client::connect(source, Options::default());
+    let arrived = at_hub(&mut events).await;
+    assert_eq!(arrived, ("r1".to_owned(), own.clone(), json!(own)));
+    let receipt = client.send(Message::new("here")).await.expect("room");
+    let acknowledged = timeout(PATIENCE, receipt).await;
+    acknowledged.expect("in time").expect("acknowledged");
     client.close(PATIENCE).await.expect("nothing is left");
     simulator.shutdown().await;
 }
