@@ -23,6 +23,7 @@ mod calls;
 mod certificates;
 mod kills;
 mod pipelining;
+mod provisioning;
 mod topics;
 
 const INPUTS: &str = "devices/edge01/modules/light/inputs/#";
