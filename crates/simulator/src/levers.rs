@@ -32,9 +32,9 @@ pub enum Lever {
     Link(LinkState),
     /// The way from an edge device to the hub; the edge hub keeps what waits.
     Upstream(LinkState),
-    /// Refuse every token at CONNECT with return code 5.
+    /// Refuse every token and certificate at CONNECT with return code 5.
     RefuseTokens(bool),
-    /// End connections as if their tokens had just expired.
+    /// End connections as if their tokens had just expired; those by certificate stay.
     ExpireTokens,
     /// Hold each PUBACK back for this long.
     DelayAcks(Duration),

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use thiserror::Error;
 
 use super::{Core, Face, Hub};
+use crate::authentication::Authentication;
 use crate::change::Change;
 use crate::edge::{Accepted, Endpoint};
 use crate::levers::{Lever, LeverState, LinkState, Target};
@@ -138,7 +139,7 @@ impl Hub {
         core.levers.set(target, lever);
         match lever {
             Lever::Link(LinkState::Cut) => core.end_connections(target, EndReason::LinkCut),
-            Lever::ExpireTokens => core.end_connections(target, EndReason::TokenExpired),
+            Lever::ExpireTokens => core.expire_tokens(target),
             Lever::Upstream(state) => {
                 for edge in core.edges_of(target) {
                     core.set_upstream(&edge, state);
@@ -232,6 +233,18 @@ impl Core {
         for (identity, live) in &self.live {
             if target.covers(identity) {
                 live.mailbox.end(reason);
+            }
+        }
+    }
+
+    /// Ends the connections that a token opened; a certificate is no token.
+    fn expire_tokens(&self, target: &Target) {
+        for (identity, live) in &self.live {
+            let by_token = self
+                .client(identity)
+                .is_some_and(|client| client.authentication == Authentication::Sas);
+            if by_token && target.covers(identity) {
+                live.mailbox.end(EndReason::TokenExpired);
             }
         }
     }

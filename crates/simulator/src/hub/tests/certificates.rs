@@ -202,6 +202,26 @@ fn modules_may_have_certificates_of_their_own() {
 }
 
 #[test]
+fn tokens_that_expire_are_nothing_to_a_certificate() {
+    let hub = furnished(None);
+    let holder = own("press7");
+    let thumbprint = holder.certificate().sha256();
+    register(&hub, "press7", with_thumbprints(thumbprint, None));
+    let mut packet = connect_packet("press7", "");
+    packet.password = None;
+    let press = hub.connect(&packet, None, Some(&holder.with(&[])));
+    let (press, pump) = (press.expect("its own"), connect(&hub, "pump7"));
+    hub.pull(&Target::Everybody, Lever::ExpireTokens)
+        .expect("moved");
+    assert_eq!(received(&pump).err(), Some(EndReason::TokenExpired));
+    assert_eq!(received(&press).err(), None);
+    hub.pull(&Target::Everybody, Lever::RefuseTokens(true))
+        .expect("moved");
+    let reason = refused(&hub, "press7", Some(&holder.with(&[])));
+    assert!(reason.contains("refused by a lever"), "{reason}");
+}
+
+#[test]
 fn the_service_sees_how_a_device_signs_in() {
     let (hub, holder) = (hub(None), own("press7"));
     let thumbprint = holder.certificate().sha1();
