@@ -12,6 +12,7 @@ use module::{Environment, Lookup, Problems};
 
 use crate::apply::Apply;
 use crate::edge_config::Endpoint;
+use crate::identity::Assigned;
 use crate::portal::Pin;
 use crate::reboot::Reboot;
 use crate::serial::Serial;
@@ -45,6 +46,8 @@ pub struct Config {
     pub endpoint: Endpoint,
     /// The authorities to trust, as PEM; without it the system's.
     pub trust_file: Option<PathBuf>,
+    /// Hub and device id, as the Edge runtime says.
+    pub runtime: Option<Assigned>,
     /// The hub's port for MQTT, where it is not 8883.
     pub mqtt_port: Option<u16>,
     /// The settings it starts with.
@@ -125,7 +128,7 @@ fn read(environment: &mut Environment<'_>, lookup: &Lookup<'_>) -> Option<Config
             .map(Some)
             .map_err(|_| "must be off, or ADDRESS:PORT as in 0.0.0.0:8088"),
     });
-    let portal_pin = environment.secret("BAY_PORTAL_PIN", |text| text.parse::<Pin>());
+    let portal_pin = environment.secret("BAY_PORTAL_PIN", str::parse::<Pin>);
     let client_id = environment.optional("BAY_CLAIM_CLIENT_ID", |text| {
         Ok::<_, String>(text.to_owned())
     });
@@ -137,6 +140,11 @@ fn read(environment: &mut Environment<'_>, lookup: &Lookup<'_>) -> Option<Config
             .map(|_| path)
             .map_err(|error| format!("cannot be read: {error}"))
     });
+    let text = |text: &str| Ok::<_, String>(text.to_owned());
+    let runtime = environment
+        .optional("IOTEDGE_IOTHUBHOSTNAME", text)
+        .zip(environment.optional("IOTEDGE_DEVICEID", text))
+        .map(|(hub, device_id)| Assigned { hub, device_id });
     let mqtt_port = environment.optional("IOTEDGE_GATEWAY_MQTT_PORT", str::parse);
     let settings = environment.settings();
     Some(Config {
@@ -161,6 +169,7 @@ fn read(environment: &mut Environment<'_>, lookup: &Lookup<'_>) -> Option<Config
         claim,
         endpoint: endpoint.unwrap_or_default(),
         trust_file,
+        runtime,
         mqtt_port,
         settings: settings?,
     })

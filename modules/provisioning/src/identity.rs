@@ -75,6 +75,9 @@ pub struct Failure {
 /// What is to be done next, each time with what has been decided so far already noted.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Output {
+    /// Open the journal, and see whether the configuration can be changed at all; then
+    /// [`Identity::handle_done`] with [`Step::Check`].
+    Begin(ChangeKind, DpsIdentity),
     /// Register, then [`Identity::handle_registered`].
     Register(DpsIdentity),
     /// Connect once as the device, then [`Identity::handle_done`] with [`Step::Connect`].
@@ -82,12 +85,7 @@ pub enum Output {
     /// Keep the configuration as it is, then [`Identity::handle_done`] with [`Step::Backup`].
     Backup,
     /// Put the new configuration in its place, then [`Identity::handle_done`] with [`Step::Write`].
-    Write {
-        /// The new identity.
-        identity: DpsIdentity,
-        /// The identity to come back to at a reset, where this change decides that.
-        stock: Option<DpsIdentity>,
-    },
+    Write(DpsIdentity),
     /// Tell whoever asked. After a success, [`Identity::handle_done`] with [`Step::Answer`].
     Answer(Result<ChangeAnswer, Refusal>),
     /// Have the runtime take the configuration, then [`Identity::handle_done`] with [`Step::Apply`].
@@ -96,7 +94,12 @@ pub enum Output {
     Reboot,
     /// Look whether the configuration in place is the new one, then [`Identity::handle_done`] with
     /// [`Step::Confirm`].
-    Confirm(DpsIdentity),
+    Confirm {
+        /// The new identity.
+        identity: DpsIdentity,
+        /// The identity to come back to at a reset, where this change decides that: to be kept first.
+        stock: Option<DpsIdentity>,
+    },
     /// Put back what was there, then [`Identity::handle_undone`].
     Undo(Undo),
     /// Note how the change ended.
@@ -131,10 +134,14 @@ pub struct Interrupted {
     pub kind: ChangeKind,
     /// The new identity.
     pub target: DpsIdentity,
+    /// The identity the device had, by its backup.
+    pub previous: Current,
     /// Where it was assigned.
     pub assigned: Option<Assigned>,
     /// The step to go on with: apply, reboot or confirm.
     pub resume: Step,
+    /// Whether it has restarted already.
+    pub restarted: bool,
     /// When it was asked for.
     pub started_at: jiff::Timestamp,
     /// Whether nobody had asked for this restart.
@@ -182,6 +189,12 @@ impl Identity {
     /// The step the change in progress is at.
     pub fn step(&self) -> Option<Step> {
         self.change.as_ref().map(Change::step)
+    }
+
+    /// Why the change in progress is being undone, and at which step it failed.
+    pub fn failure(&self) -> Option<(Step, &Failure)> {
+        let change = self.change.as_ref()?;
+        Some((change.step(), change.failed.as_ref()?))
     }
 
     /// What another process, or a person with an editor, made of the configuration meanwhile. During a
@@ -242,16 +255,16 @@ impl Identity {
     }
 
     /// The device's first identity, as it was found on the card: taken now, and tried again for as long as
-    /// it does not work, because nobody may be there to ask for it a second time.
+    /// it does not work, because nobody may be there to ask for it a second time. Whoever can write on the
+    /// card may also give a device a new one that has one already.
     pub fn handle_first(&mut self, target: DpsIdentity, now: Moment) {
-        self.stock = Some(target.clone());
         self.first = Some(First::new(target, now));
     }
 
     /// A change that was cut off after its configuration was written goes on.
     pub fn handle_interrupted(&mut self, interrupted: Interrupted, now: Moment) {
         let step = interrupted.resume;
-        self.change = Some(Change::resumed(interrupted, self.current.clone(), now));
+        self.change = Some(Change::resumed(interrupted, now));
         self.begin(step, now);
     }
 
@@ -316,14 +329,12 @@ impl Identity {
         if self.poll_timeout().is_none_or(|due| due > now.elapsed) {
             return;
         }
-        // Somebody may have written a configuration by hand meanwhile.
-        if self.mode() != Mode::None {
-            self.first = None;
-        } else if let Some(first) = &self.first {
-            let target = first.target.clone();
-            self.change = Some(Change::begun(ChangeKind::Claim, target, Current::None, now));
-            self.begin(Step::Register, now);
-        }
+        let Some(target) = self.first.as_ref().map(|first| first.target.clone()) else {
+            return;
+        };
+        let previous = self.current.clone();
+        self.change = Some(Change::begun(ChangeKind::Claim, target, previous, now));
+        self.begin(Step::Check, now);
     }
 
     /// When the first identity is tried again.
@@ -364,7 +375,7 @@ impl Identity {
             })),
             None => {
                 self.change = Some(Change::begun(kind, target, self.current.clone(), now));
-                self.begin(Step::Register, now);
+                self.begin(Step::Check, now);
                 Ok(Reception::Waits)
             }
         }
@@ -388,17 +399,15 @@ impl Identity {
         change.begin_step(step, now);
         let target = change.target.clone();
         let output = match step {
-            Step::Check | Step::Register => Output::Register(target),
+            Step::Check => Output::Begin(change.kind, target),
+            Step::Register => Output::Register(target),
             Step::Connect => match change.assigned.clone() {
                 Some(assigned) => Output::Connect(target, assigned),
                 // Only registering leads here, and it assigns.
                 None => return,
             },
             Step::Backup => Output::Backup,
-            Step::Write => Output::Write {
-                stock: change.stock_to_keep(self.stock.as_ref()),
-                identity: target,
-            },
+            Step::Write => Output::Write(target),
             Step::Answer => {
                 change.answered = true;
                 let answer = change.answer();
@@ -406,8 +415,12 @@ impl Identity {
                 Output::Answer(Ok(answer))
             }
             Step::Apply => Output::Apply,
+            Step::Reboot if change.restarted => return self.handle_done(step, Ok(()), now),
             Step::Reboot => Output::Reboot,
-            Step::Confirm => Output::Confirm(target),
+            Step::Confirm => Output::Confirm {
+                stock: change.stock_to_keep(self.stock.as_ref()),
+                identity: target,
+            },
         };
         self.outputs.push_back(output);
     }

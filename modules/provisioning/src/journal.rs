@@ -49,7 +49,7 @@ use file::JournalFile;
 use record::Digest;
 
 const LOCK: &str = "identity.lock";
-const JOURNAL: &str = "identity.journal";
+pub(crate) const JOURNAL: &str = "identity.journal";
 /// Behind the configuration's name while a change is under way.
 const BACKUP: &str = ".cow-backup";
 

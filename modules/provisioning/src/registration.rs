@@ -12,6 +12,8 @@ use crate::edge_config::{DpsIdentity, Endpoint};
 /// The lengths of a key, in bytes, that the provisioning service takes.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
+const WRONG_ENDPOINT: &str = "must be a host, host:port, or https://host[:port]";
+
 /// Reads a request, with `endpoint` where it names no other.
 ///
 /// # Errors
@@ -33,12 +35,9 @@ pub fn check(request: &SetupRequest, endpoint: &Endpoint) -> Result<DpsIdentity,
     let named = request.global_endpoint.as_deref().map(str::trim);
     let global_endpoint = match named.filter(|text| !text.is_empty()) {
         None => Ok(endpoint.clone()),
-        Some(text) => text.parse::<Endpoint>().map_err(|_| {
-            problem(
-                "globalEndpoint",
-                "must be a host, host:port, or https://host[:port]".to_owned(),
-            )
-        }),
+        Some(text) => text
+            .parse::<Endpoint>()
+            .map_err(|_| problem("globalEndpoint", WRONG_ENDPOINT.to_owned())),
     };
     match (id_scope, registration_id, symmetric_key, global_endpoint) {
         (Ok(id_scope), Ok(registration_id), Ok(symmetric_key), Ok(global_endpoint)) => {

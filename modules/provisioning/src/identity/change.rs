@@ -13,12 +13,14 @@ use crate::view::{ChangeProgress, StepProgress, StepState};
 
 #[derive(Debug)]
 pub(super) struct Change {
-    kind: ChangeKind,
+    pub(super) kind: ChangeKind,
     pub(super) target: DpsIdentity,
     pub(super) assigned: Option<Assigned>,
     previous: Current,
     pub(super) answered: bool,
     pub(super) failed: Option<Failure>,
+    /// It has restarted already, and need not do so again.
+    pub(super) restarted: bool,
     interrupted: bool,
     started_at: Timestamp,
     step: Step,
@@ -33,36 +35,37 @@ impl Change {
         previous: Current,
         now: Moment,
     ) -> Self {
-        let mut change = Self {
+        Self {
             kind,
             target,
             assigned: None,
             previous,
             answered: false,
             failed: None,
+            restarted: false,
             interrupted: false,
             started_at: now.wall,
             step: Step::Check,
             step_began: now.elapsed,
             steps: Step::ALL.map(waiting).into(),
-        };
-        // Whatever becomes a change has been checked before.
-        change.end_step(None, now);
-        change
+        }
     }
 
-    pub(super) fn resumed(interrupted: Interrupted, previous: Current, now: Moment) -> Self {
+    pub(super) fn resumed(interrupted: Interrupted, now: Moment) -> Self {
         let Interrupted {
             kind,
             target,
+            previous,
             assigned,
             resume,
+            restarted,
             started_at,
             unasked,
         } = interrupted;
         let mut change = Self {
             assigned,
             answered: true,
+            restarted,
             interrupted: unasked,
             started_at,
             ..Self::begun(kind, target, previous, now)
@@ -198,12 +201,7 @@ impl Change {
     }
 
     pub(super) fn success_report(&self, now: Moment) -> ChangeReport {
-        let DpsIdentity {
-            registration_id,
-            id_scope,
-            ..
-        } = &self.target;
-        let message = format!("the device is {registration_id} in the scope {id_scope}");
+        let message = format!("the device is {}", self.target.who());
         self.report(ChangeOutcome::Done, message, Some(now))
     }
 

@@ -49,14 +49,15 @@ fn stocked() -> Identity {
 fn succeed(machine: &mut Identity, now: Moment) -> Output {
     let output = machine.poll_output().expect("something to do");
     match &output {
+        Output::Begin(..) => machine.handle_done(Step::Check, Ok(()), now),
         Output::Register(_) => machine.handle_registered(Ok(assigned()), now),
         Output::Connect(..) => machine.handle_done(Step::Connect, Ok(()), now),
         Output::Backup => machine.handle_done(Step::Backup, Ok(()), now),
-        Output::Write { .. } => machine.handle_done(Step::Write, Ok(()), now),
+        Output::Write(_) => machine.handle_done(Step::Write, Ok(()), now),
         Output::Answer(_) => machine.handle_done(Step::Answer, Ok(()), now),
         Output::Apply => machine.handle_done(Step::Apply, Ok(()), now),
         Output::Reboot => machine.handle_done(Step::Reboot, Ok(()), now),
-        Output::Confirm(_) => machine.handle_done(Step::Confirm, Ok(()), now),
+        Output::Confirm { .. } => machine.handle_done(Step::Confirm, Ok(()), now),
         Output::Undo(_) => machine.handle_undone(Ok(()), now),
         Output::Ended(_) => {}
     }
@@ -76,17 +77,17 @@ fn a_setup_step_by_step() {
     assert_eq!(machine.mode(), Mode::Stock);
     assert_eq!(machine.handle_setup(project(), at(0)), Ok(Reception::Waits));
 
+    assert_eq!(
+        succeed(&mut machine, at(0)),
+        Output::Begin(ChangeKind::Setup, project())
+    );
     assert_eq!(succeed(&mut machine, at(3)), Output::Register(project()));
     assert_eq!(
         succeed(&mut machine, at(4)),
         Output::Connect(project(), assigned())
     );
     assert_eq!(succeed(&mut machine, at(4)), Output::Backup);
-    let write = Output::Write {
-        identity: project(),
-        stock: None,
-    };
-    assert_eq!(succeed(&mut machine, at(4)), write);
+    assert_eq!(succeed(&mut machine, at(4)), Output::Write(project()));
     let Output::Answer(Ok(answer)) = succeed(&mut machine, at(4)) else {
         panic!("the answer comes when it is written, and before the restart");
     };
@@ -98,7 +99,13 @@ fn a_setup_step_by_step() {
     );
     assert_eq!(succeed(&mut machine, at(6)), Output::Apply);
     assert_eq!(succeed(&mut machine, at(6)), Output::Reboot);
-    assert_eq!(succeed(&mut machine, at(7)), Output::Confirm(project()));
+    assert_eq!(
+        succeed(&mut machine, at(7)),
+        Output::Confirm {
+            identity: project(),
+            stock: None,
+        }
+    );
 
     let Some(Output::Ended(report)) = machine.poll_output() else {
         panic!("it has ended");
@@ -116,6 +123,7 @@ fn a_setup_step_by_step() {
 fn progress_has_every_step_with_its_time() {
     let mut machine = stocked();
     machine.handle_setup(project(), at(0)).expect("it begins");
+    succeed(&mut machine, at(0));
     succeed(&mut machine, at(3));
     let progress = machine.progress(at(5)).expect("a change");
 
@@ -136,10 +144,11 @@ fn progress_has_every_step_with_its_time() {
     assert_eq!(seen.len(), Step::ALL.len());
 }
 
-/// Every step but the first, which is over before a change begins, and what its failure leads to.
+/// Every step, and what its failure leads to.
 #[test]
 fn a_failure_at_any_step_keeps_the_old_identity_and_names_the_step() {
     for (step, restore, reapply, again, answered) in [
+        (Step::Check, false, false, false, false),
         (Step::Register, false, false, false, false),
         (Step::Connect, false, false, true, false),
         (Step::Backup, false, false, true, false),
@@ -259,7 +268,7 @@ fn news_of_another_step_is_ignored() {
     machine.handle_undone(Ok(()), at(0));
     machine.handle_setup(project(), at(0)).expect("it begins");
     machine.handle_done(Step::Write, Err(failure()), at(1));
-    assert_eq!(machine.step(), Some(Step::Register));
+    assert_eq!(machine.step(), Some(Step::Check));
 }
 
 #[test]
@@ -285,16 +294,14 @@ fn a_claim_is_for_a_device_without_an_identity() {
     let mut machine = Identity::new(Current::None, None, None);
     assert_eq!(machine.mode(), Mode::None);
     machine.handle_claim(stock(), at(0)).expect("it begins");
-    go_to(&mut machine, Step::Write, at(1));
+    go_to(&mut machine, Step::Confirm, at(1));
     assert_eq!(
         succeed(&mut machine, at(1)),
-        Output::Write {
+        Output::Confirm {
             identity: stock(),
             stock: Some(stock()),
         }
     );
-    go_to(&mut machine, Step::Confirm, at(1));
-    succeed(&mut machine, at(1));
     assert_eq!(machine.mode(), Mode::Stock);
 
     let refusal = machine
@@ -311,16 +318,14 @@ fn a_device_that_was_never_claimed_goes_back_to_what_it_was() {
     let mut machine = Identity::new(Current::Dps(stock()), None, None);
     assert_eq!(machine.mode(), Mode::Project, "nobody said it was stock");
     machine.handle_setup(project(), at(0)).expect("it begins");
-    go_to(&mut machine, Step::Write, at(0));
+    go_to(&mut machine, Step::Confirm, at(0));
     assert_eq!(
         succeed(&mut machine, at(0)),
-        Output::Write {
+        Output::Confirm {
             identity: project(),
             stock: Some(stock()),
         }
     );
-    go_to(&mut machine, Step::Confirm, at(0));
-    succeed(&mut machine, at(0));
     machine.handle_reset(at(1)).expect("there is a way back");
 }
 
@@ -332,6 +337,10 @@ fn the_first_identity_is_tried_until_it_works() {
     for wait in [5, 10, 20, 40, 80, 160, 320, 600, 600] {
         assert_eq!(machine.poll_timeout(), Some(Duration::from_secs(now)));
         machine.handle_timeout(at(now));
+        assert_eq!(
+            succeed(&mut machine, at(now)),
+            Output::Begin(ChangeKind::Claim, stock())
+        );
         assert_eq!(machine.poll_output(), Some(Output::Register(stock())));
         assert_eq!(machine.poll_timeout(), None, "an attempt is under way");
         machine.handle_registered(Err(failure()), at(now));
@@ -357,6 +366,7 @@ fn a_person_may_claim_while_the_first_identity_does_not_work() {
     let mut machine = Identity::new(Current::None, None, None);
     machine.handle_first(stock(), at(0));
     machine.handle_timeout(at(0));
+    go_to(&mut machine, Step::Register, at(0));
     machine.poll_output().expect("an attempt");
     machine.handle_registered(Err(failure()), at(0));
     machine.handle_undone(Ok(()), at(0));
@@ -376,14 +386,22 @@ fn a_change_that_was_cut_off_goes_on() {
     for (resume, expected) in [
         (Step::Apply, Output::Apply),
         (Step::Reboot, Output::Reboot),
-        (Step::Confirm, Output::Confirm(project())),
+        (
+            Step::Confirm,
+            Output::Confirm {
+                identity: project(),
+                stock: None,
+            },
+        ),
     ] {
         let mut machine = stocked();
         let interrupted = Interrupted {
             kind: ChangeKind::Setup,
             target: project(),
+            previous: Current::Dps(stock()),
             assigned: Some(assigned()),
             resume,
+            restarted: false,
             started_at: at(0).wall,
             unasked: true,
         };
@@ -402,6 +420,28 @@ fn a_change_that_was_cut_off_goes_on() {
         );
         assert_eq!(machine.mode(), Mode::Project);
     }
+}
+
+#[test]
+fn a_machine_that_has_restarted_does_not_restart_again() {
+    let mut machine = stocked();
+    let interrupted = Interrupted {
+        kind: ChangeKind::Setup,
+        target: project(),
+        previous: Current::Dps(stock()),
+        assigned: None,
+        resume: Step::Apply,
+        restarted: true,
+        started_at: at(0).wall,
+        unasked: false,
+    };
+    machine.handle_interrupted(interrupted, at(100));
+    assert_eq!(succeed(&mut machine, at(101)), Output::Apply);
+    assert!(matches!(
+        succeed(&mut machine, at(101)),
+        Output::Confirm { .. }
+    ));
+    assert_eq!(machine.mode(), Mode::Project);
 }
 
 #[test]
