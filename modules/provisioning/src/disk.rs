@@ -80,13 +80,6 @@ pub trait Disk {
     /// What the system said.
     fn sync(&self, file: &Self::File) -> io::Result<()>;
 
-    /// The same for a file that was written earlier.
-    ///
-    /// # Errors
-    ///
-    /// What the system said.
-    fn sync_path(&self, path: &Path) -> io::Result<()>;
-
     /// Waits until the names in a directory would survive a power cut.
     ///
     /// # Errors
@@ -203,22 +196,16 @@ pub fn tidy(disk: &impl Disk, path: &Path) -> Result<(), DiskError> {
     sync_if(disk, &path, removed)
 }
 
-/// Waits until a file would survive a power cut as it is seen now.
+/// Waits until the file that has this name now would have it after a power cut.
 ///
-/// After a process was stopped somewhere, what is seen need not be what is on disk.
+/// After a process was stopped somewhere, what is seen need not be what is on disk. The content was
+/// synced before it got the name.
 ///
 /// # Errors
 ///
-/// [`DiskError`] at [`DiskStep::Sync`] or [`DiskStep::SyncDirectory`].
+/// [`DiskError`] at [`DiskStep::SyncDirectory`].
 pub fn settle(disk: &impl Disk, path: &Path) -> Result<(), DiskError> {
-    let path = match look(disk, path)? {
-        Some(found) => {
-            let synced = disk.sync_path(&found.path);
-            synced.map_err(|error| DiskError::new(DiskStep::Sync, &found.path, error))?;
-            found.path
-        }
-        None => path.to_owned(),
-    };
+    let path = look(disk, path)?.map_or_else(|| path.to_owned(), |found| found.path);
     sync_directory(disk, &path)
 }
 
@@ -241,8 +228,8 @@ fn put(
         renamed.map_err(|error| DiskError::new(DiskStep::Rename, path, error))
     });
     if written.is_err() {
-        // What cannot be removed now is removed before the next attempt.
-        let _ = disk.remove(&new);
+        // It may hold a key. What cannot be removed now is removed before the next attempt.
+        let _ = clear(disk, &new).and_then(|_| sync_directory(disk, &new));
     }
     written?;
     sync_directory(disk, path)

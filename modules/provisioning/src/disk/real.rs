@@ -65,10 +65,6 @@ impl Disk for RealDisk {
         file.sync_all()
     }
 
-    fn sync_path(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
-    }
-
     fn sync_directory(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }

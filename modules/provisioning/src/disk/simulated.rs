@@ -9,13 +9,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{Attributes, Disk, Found, PRIVATE};
 
-/// More names in flight than this make more cases than anybody can look at.
-const MAX_PENDING: usize = 12;
+/// How many of the newest changes of names may each be lost or not; with more in flight, which only
+/// a writer without syncs has, there would be more cases than anybody can look at, and the older
+/// ones are taken to have happened.
+const MAX_LOST: usize = 8;
 
 /// Files by path, as a machine finds them when it comes up.
 pub type Image = BTreeMap<PathBuf, (Vec<u8>, Attributes)>;
@@ -50,7 +53,7 @@ struct State {
     /// How many changes were asked for.
     operations: usize,
     cut_before: Option<usize>,
-    failing: Option<(usize, io::ErrorKind)>,
+    failing: Option<(Range<usize>, io::ErrorKind)>,
 }
 
 #[derive(Clone, Debug)]
@@ -103,9 +106,15 @@ impl SimulatedDisk {
         self.state().cut_before = Some(operation);
     }
 
-    /// Lets the change of this number fail, from 0; those after it do not.
-    pub fn fail(&self, operation: usize, error: io::ErrorKind) {
-        self.state().failing = Some((operation, error));
+    /// Lets a process that was stopped by [`cut_before`](Self::cut_before) start again on a machine
+    /// that had power all the time: nothing is lost, and nothing more is synced.
+    pub fn restart_process(&self) {
+        self.state().cut_before = None;
+    }
+
+    /// Lets the changes of these numbers fail, from 0; the others do not.
+    pub fn fail(&self, operations: Range<usize>, error: io::ErrorKind) {
+        self.state().failing = Some((operations, error));
     }
 
     /// The files as a running machine sees them.
@@ -122,21 +131,18 @@ impl SimulatedDisk {
     }
 
     /// Everything that a machine may find when the power comes back.
-    ///
-    /// # Panics
-    ///
-    /// When more names are in flight than can be looked at.
     #[must_use]
     pub fn after_power_cut(&self) -> BTreeSet<Image> {
         let state = self.state();
-        assert!(
-            state.pending.len() <= MAX_PENDING,
-            "too many names in flight"
-        );
+        let (older, newest) = state
+            .pending
+            .split_at(state.pending.len().saturating_sub(MAX_LOST));
+        let mut kept = state.kept.clone();
+        older.iter().for_each(|naming| naming.happen(&mut kept));
         let mut images = BTreeSet::new();
-        for happened in 0..1_u32 << state.pending.len() {
-            let mut names = state.kept.clone();
-            for (index, naming) in state.pending.iter().enumerate() {
+        for happened in 0..1_u32 << newest.len() {
+            let mut names = kept.clone();
+            for (index, naming) in newest.iter().enumerate() {
                 if happened & (1 << index) != 0 {
                     naming.happen(&mut names);
                 }
@@ -175,8 +181,8 @@ impl SimulatedDisk {
         state.has_power()?;
         let operation = state.operations;
         state.operations += 1;
-        match state.failing {
-            Some((failing, error)) if failing == operation => Err(error.into()),
+        match &state.failing {
+            Some((failing, error)) if failing.contains(&operation) => Err((*error).into()),
             _ => Ok(state),
         }
     }
@@ -205,12 +211,6 @@ impl State {
     fn naming(&mut self, naming: Naming) {
         naming.happen(&mut self.names);
         self.pending.push(naming);
-    }
-
-    fn sync(&mut self, file: usize) {
-        let inode = &mut self.files[file];
-        inode.kept.clone_from(&inode.content);
-        inode.synced = true;
     }
 }
 
@@ -303,14 +303,10 @@ impl Disk for SimulatedDisk {
     }
 
     fn sync(&self, file: &SimulatedFile) -> io::Result<()> {
-        self.change()?.sync(file.0);
-        Ok(())
-    }
-
-    fn sync_path(&self, path: &Path) -> io::Result<()> {
         let mut state = self.change()?;
-        let file = state.named(path)?;
-        state.sync(file);
+        let inode = &mut state.files[file.0];
+        inode.kept.clone_from(&inode.content);
+        inode.synced = true;
         Ok(())
     }
 
