@@ -64,18 +64,21 @@ pub(crate) fn verify_chain(
 ) -> Result<usize, ChainFault> {
     let leaf = Certificate::from_der(presented.leaf().clone()).map_err(ChainFault::Unreadable)?;
     leaf.check_time(now)?;
-    // Path validation knows no other, since only version 3 says who may issue what.
-    if leaf.version != 3 {
-        return Err(ChainFault::Version {
-            subject: leaf.subject,
-            version: leaf.version,
-        });
-    }
     let mut nearest = ChainFault::UnknownIssuer {
         subject: leaf.subject.clone(),
         issuer: leaf.issuer.clone(),
         sent: presented.intermediates().len(),
     };
+    // Path validation knows no other, since only version 3 says who may issue what.
+    if leaf.version != 3 {
+        let is_issued = authorities.iter().any(|by| by.subject == leaf.issuer);
+        return Err(if is_issued || !presented.intermediates().is_empty() {
+            let (subject, version) = (leaf.subject, leaf.version);
+            ChainFault::Version { subject, version }
+        } else {
+            nearest
+        });
+    }
     for (index, authority) in authorities.iter().enumerate() {
         match verify_up_to(presented, &leaf, authority, now) {
             Ok(()) => return Ok(index),

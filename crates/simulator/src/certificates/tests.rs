@@ -133,10 +133,19 @@ fn a_certificate_of_version_1_is_below_no_authority() {
     let pem = include_str!("../pki/possession/version1.pem");
     let old = Certificate::from_text(pem).expect("a certificate");
     let presented = sent(&[&old.der]);
-    let fault = verify_chain(&presented, &[&chain().root], in_year(2030)).expect_err("too old");
+    let fault = |authority: &Certificate| {
+        verify_chain(&presented, &[authority], in_year(2030)).expect_err("too old")
+    };
+    let (namesake, _) = authority("press7", None, 2020, 2040);
+    let own = fault(&namesake);
     assert!(
-        matches!(fault, ChainFault::Version { version: 1, .. }),
-        "{fault}"
+        matches!(own, ChainFault::Version { version: 1, .. }),
+        "{own}"
+    );
+    let foreign = fault(&chain().root);
+    assert!(
+        matches!(foreign, ChainFault::UnknownIssuer { .. }),
+        "{foreign}"
     );
 }
 
