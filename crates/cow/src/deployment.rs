@@ -139,6 +139,7 @@ impl Surroundings for BuiltIn {
             "modules/battery" => include_str!("../../../modules/battery/module.json"),
             "modules/hc-sr04" => include_str!("../../../modules/hc-sr04/module.json"),
             "modules/light" => include_str!("../../../modules/light/module.json"),
+            "modules/provisioning" => include_str!("../../../modules/provisioning/module.json"),
             _ => return Err(io::ErrorKind::NotFound.into()),
         };
         Ok(text.to_owned())
@@ -163,7 +164,10 @@ mod tests {
             .values()
             .filter_map(|program| program.own)
             .collect();
-        assert_eq!(held, [Name::Battery, Name::HcSr04, Name::Light]);
+        assert_eq!(
+            held,
+            [Name::Battery, Name::HcSr04, Name::Light, Name::Provisioning]
+        );
         assert!(deployment.content["modulesContent"]["$edgeHub"].is_object());
     }
 

@@ -141,7 +141,7 @@ mod tests {
         let error = find("sensor", "acme/sensor:1", &[]).expect_err("not ours");
         assert_eq!(
             error,
-            "module sensor has the image acme/sensor:1, which cow does not hold (it holds hc-sr04, light, battery): \
+            "module sensor has the image acme/sensor:1, which cow does not hold (it holds hc-sr04, light, battery, provisioning): \
              say what to run instead with --exec 'sensor=COMMAND'"
         );
     }

@@ -110,7 +110,7 @@ fn wrong_use_exits_with_2_and_says_what_to_write() {
         (&["twin", "get", "a b"], "device id contains ' '"),
         (
             &["module", "wheel"],
-            "[possible values: hc-sr04, light, battery]",
+            "[possible values: hc-sr04, light, battery, provisioning]",
         ),
         (&["up", "--bays", "0"], "0 is not in 1..=99"),
         (
@@ -136,7 +136,7 @@ fn wrong_use_exits_with_2_and_says_what_to_write() {
         (&["up", "--exec", "sensor"], "write it as MODULE=COMMAND"),
         (
             &["up", "--exec", "wheel=true"],
-            "--exec is for module wheel, which is not in the manifest (it has light, battery, hc-sr04)",
+            "--exec is for module wheel, which is not in the manifest (it has light, battery, hc-sr04, provisioning)",
         ),
     ] {
         let output = cow(args);

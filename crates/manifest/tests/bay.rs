@@ -81,7 +81,7 @@ fn it_expands_for_every_platform() {
     for platform in Platform::ALL {
         let (document, manifest) = expand(platform);
         assert!(document.get("$schema-template").is_none());
-        for name in ["hc-sr04", "light", "battery"] {
+        for name in ["hc-sr04", "light", "battery", "provisioning"] {
             let module = manifest.module(name).expect("the module is there");
             assert_eq!(
                 module.image,
@@ -116,6 +116,40 @@ fn a_module_has_the_least_it_needs() {
                 .contains(&("BAY_STATE_DIR".to_owned(), "/var/lib/bay".to_owned()))
         );
     }
+}
+
+/// It changes the host's configuration and restarts the machine, so it is root there; with that, and with
+/// nothing but the files this takes, it still has no capability and no device.
+#[test]
+fn who_changes_the_identity_has_no_more_than_that_takes() {
+    let (_, manifest) = expand(Platform::Arm64v8);
+    let module = manifest
+        .module("provisioning")
+        .expect("the module is there");
+    let host = &module.create_options["HostConfig"];
+    assert_eq!(host["ReadonlyRootfs"], true);
+    assert_eq!(host["CapDrop"], json!(["ALL"]));
+    assert_eq!(host["SecurityOpt"], json!(["no-new-privileges:true"]));
+    assert_eq!(
+        host["Binds"],
+        json!([
+            "/var/lib/cow-provisioning:/var/lib/cow-provisioning",
+            "/etc/aziot:/etc/aziot",
+            "/run/dbus/system_bus_socket:/run/dbus/system_bus_socket"
+        ])
+    );
+    for more in ["Privileged", "CapAdd", "NetworkMode", "Devices", "PidMode"] {
+        assert!(host.get(more).is_none(), "{more}");
+    }
+    assert_eq!(
+        taken(
+            &manifest,
+            "provisioning",
+            "status",
+            json!({"mode": "stock"})
+        ),
+        [("hub".to_owned(), 0, None)]
+    );
 }
 
 #[test]
@@ -181,7 +215,14 @@ fn what_is_built_is_read_back_the_same() {
         .collect();
     assert_eq!(
         names,
-        ["edgeAgent", "edgeHub", "light", "battery", "hc-sr04"]
+        [
+            "edgeAgent",
+            "edgeHub",
+            "light",
+            "battery",
+            "hc-sr04",
+            "provisioning"
+        ]
     );
     let options = &document["modulesContent"]["$edgeAgent"]["properties.desired"]["modules"]["light"]
         ["settings"]["createOptions"];

@@ -19,6 +19,7 @@ pub(crate) fn run(name: Name) -> ExitCode {
         Name::HcSr04 => hc_sr04::entry(),
         Name::Light => light::entry(),
         Name::Battery => battery::entry(),
+        Name::Provisioning => provisioning::entry(),
     }
 }
 
@@ -37,16 +38,19 @@ pub(crate) enum Name {
     HcSr04,
     Light,
     Battery,
+    Provisioning,
 }
 
 impl Name {
-    pub(crate) const ALL: [Self; 3] = [Self::HcSr04, Self::Light, Self::Battery];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::HcSr04, Self::Light, Self::Battery, Self::Provisioning];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::HcSr04 => "hc-sr04",
             Self::Light => "light",
             Self::Battery => "battery",
+            Self::Provisioning => "provisioning",
         }
     }
 
@@ -56,6 +60,7 @@ impl Name {
             Self::HcSr04 => model::HC_SR04,
             Self::Light => model::LIGHT,
             Self::Battery => model::BATTERY,
+            Self::Provisioning => model::PROVISIONING,
         }
     }
 

@@ -182,14 +182,14 @@ fn a_street_is_ready_when_every_module_was_heard() {
         .collect();
     assert_eq!(ids, ["bay-01", "bay-02"]);
     let (_, list, _) = cow(&["device", "list", "--control", control]);
-    assert_eq!(list.matches("  ● ").count(), 6, "{list}");
+    assert_eq!(list.matches("  ● ").count(), 8, "{list}");
     let monitor = [
         "monitor",
         "--from",
         "earliest",
         "--json",
         "--count",
-        "6",
+        "8",
         "--timeout",
         "20",
         "--control",
@@ -197,7 +197,7 @@ fn a_street_is_ready_when_every_module_was_heard() {
     ];
     let (code, events, _) = cow(&monitor);
     assert_eq!(code, Some(0));
-    for module in ["hc-sr04", "light", "battery"] {
+    for module in ["hc-sr04", "light", "battery", "provisioning"] {
         let first = format!("\"deviceId\":\"bay-02\",\"moduleId\":\"{module}\"");
         assert!(events.contains(&first), "{module} in {events}");
     }
@@ -206,7 +206,7 @@ fn a_street_is_ready_when_every_module_was_heard() {
     assert!(exists(socket));
 
     let pids = processes(control);
-    assert_eq!(pids.len(), 6);
+    assert_eq!(pids.len(), 8);
     up.signal("TERM");
     assert!(up.ended().success());
     for (_, pid) in pids {
@@ -296,7 +296,7 @@ fn a_crashed_module_is_back_in_its_place() {
 fn no_module_survives_a_killed_street() {
     let (up, ready) = up(&[]);
     let pids = processes(text(&ready, "control"));
-    assert_eq!(pids.len(), 3);
+    assert_eq!(pids.len(), 4);
     up.signal("KILL");
     for (_, pid) in pids {
         gone(pid);

@@ -82,7 +82,7 @@ async fn start(binaries: Option<&Path>) -> Result<(Child, Value)> {
     let mut command =
         Command::new(std::env::current_exe().context("cannot tell where this program is")?);
     command.args(["up", "--headless", "--json", "--port-base", "0"]);
-    for module in ["hc-sr04", "light", "battery"] {
+    for module in ["hc-sr04", "light", "battery", "provisioning"] {
         if let Some(directory) = binaries {
             let program = directory.join(module).canonicalize().with_context(|| {
                 format!(
