@@ -92,6 +92,9 @@ pub(crate) async fn connect(
     let tcp = TcpStream::connect((host, port))
         .await
         .map_err(|error| classify(error, host, port))?;
+    // A request is written in more than one piece, and its last must not wait for the first to be acknowledged. Where
+    // this cannot be had, it is only slower.
+    let _ = tcp.set_nodelay(true);
     TlsConnector::from(config)
         .connect(name, tcp)
         .await
