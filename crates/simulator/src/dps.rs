@@ -26,6 +26,7 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use hub_proto::connection_string::ConnectionString;
 use hub_proto::dps::enrollment::OWNER_POLICY;
@@ -80,6 +81,7 @@ pub(crate) struct Dps {
     deployment: Mutex<Option<Value>>,
     /// This simulator's own authority, which webhooks may be certified by.
     authority_pem: String,
+    webhook_within: Duration,
     trace: Arc<Trace>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -106,7 +108,7 @@ pub(crate) struct Opening<'a> {
     pub(crate) state: Option<&'a Path>,
     /// The first is the simulator's own hub. Never empty.
     pub(crate) linked: Vec<Linked>,
-    pub(crate) retry_after: std::time::Duration,
+    pub(crate) retry_after: Duration,
     pub(crate) deployment: Option<Value>,
     pub(crate) authority_pem: String,
     pub(crate) tasks: TaskTracker,
@@ -153,6 +155,7 @@ impl Dps {
             retry_after: levers::whole_seconds(opening.retry_after),
             deployment: Mutex::new(opening.deployment),
             authority_pem: opening.authority_pem,
+            webhook_within: webhook::WITHIN,
             tasks: opening.tasks,
             stop: opening.stop,
             core: Mutex::new(Core {

@@ -29,6 +29,17 @@ pub(crate) enum Proof<'a> {
     Certificates(&'a PeerCertificates),
 }
 
+impl<'a> Proof<'a> {
+    /// What counts of both. Who sends a token means it, whatever certificate TLS was given beside it.
+    pub(crate) fn of(token: Option<&'a str>, certificates: Option<&'a PeerCertificates>) -> Self {
+        match (token, certificates) {
+            (Some(token), _) => Self::Token(token),
+            (None, Some(certificates)) => Self::Certificates(certificates),
+            (None, None) => Self::Nothing,
+        }
+    }
+}
+
 /// A device that proved itself by an enabled enrolment.
 #[derive(Debug, Clone)]
 pub(crate) struct Admitted {

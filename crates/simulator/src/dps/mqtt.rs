@@ -58,17 +58,14 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     wire::connack(&mut link.out, ReturnCode::Accepted, false);
     let password = connect.password.as_deref();
     let token = password.and_then(|bytes| std::str::from_utf8(bytes).ok());
+    // Some clients with a certificate send an empty password.
+    let token = token.filter(|token| !token.is_empty());
     let mut session = Session {
         dps,
         caller: Caller {
             id_scope: name.id_scope,
             registration_id: name.registration_id,
-            // A certificate is what TLS has seen; a token beside it would be the weaker proof.
-            proof: match (&peer, token) {
-                (_, Some(token)) if !token.is_empty() => Proof::Token(token),
-                (Some(peer), _) => Proof::Certificates(peer),
-                _ => Proof::Nothing,
-            },
+            proof: Proof::of(token, peer.as_ref()),
             transport: Transport::Mqtt,
         },
         granted: None,

@@ -20,11 +20,15 @@ use super::registering::{Answer, Caller};
 use super::{Dps, DpsLever, EnrollFault, Linked, Opening, Precondition};
 use crate::hub::{Hub, Names};
 
+mod allocating;
 mod answers;
+mod connections;
+mod devices;
 mod enrolling;
 mod kills;
 mod placing;
 mod registering;
+mod service;
 
 /// A service with its hubs, the first of which is `localhost`.
 struct Bench {

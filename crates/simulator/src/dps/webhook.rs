@@ -28,8 +28,8 @@ use super::attestation::Credential;
 use super::registering::Begun;
 use super::registry::{Registry, Source};
 
-/// What the real service gives a webhook.
-const WITHIN: Duration = Duration::from_secs(5);
+/// What the real service gives a webhook to answer in.
+pub(super) const WITHIN: Duration = Duration::from_secs(5);
 const LONGEST_ANSWER: usize = 64 << 10;
 
 /// What a webhook is asked: `AllocationRequest` of the service's documentation.
@@ -146,13 +146,13 @@ impl Dps {
     pub(super) async fn ask(&self, url: &str, question: &Question) -> Result<Allocation, Failure> {
         let url = Url::parse(url).map_err(|error| failure(&error.to_string()))?;
         let body = serde_json::to_vec(question).unwrap_or_default();
-        let asked = timeout(WITHIN, post(&url, &self.authority_pem, body)).await;
+        let asked = timeout(self.webhook_within, post(&url, &self.authority_pem, body)).await;
         let (status, body) = asked
             .map_err(|_| {
                 failure(&format!(
-                    "{} did not answer within {} s",
+                    "{} did not answer within {} ms",
                     url.authority(),
-                    WITHIN.as_secs()
+                    self.webhook_within.as_millis()
                 ))
             })?
             .map_err(|error| failure(&format!("{}: {error}", url.authority())))?;

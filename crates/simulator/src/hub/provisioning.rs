@@ -62,7 +62,8 @@ impl Hub {
         let known = core.registry.devices.get(id);
         // Edge devices register at each start, and what waits in them can be a great deal to write again.
         if known.is_some_and(|device| wanted.is_met_by(device)) {
-            return Ok(());
+            // It may be here and not yet in the journal, if that could not be written when it was made.
+            return self.commit(&mut core).map_err(IdentityFault::Journal);
         }
         let known = known.cloned();
         let (known, fresh_twin) = match wanted.twin {

@@ -28,11 +28,7 @@ pub(super) fn answer(
     let caller = |registration_id| Caller {
         id_scope,
         registration_id,
-        proof: match (token, peer) {
-            (Some(token), _) => Proof::Token(token),
-            (None, Some(peer)) => Proof::Certificates(peer),
-            (None, None) => Proof::Nothing,
-        },
+        proof: Proof::of(token, peer),
         transport: Transport::Https,
     };
     let is = |segment: &str, name: &str| segment.eq_ignore_ascii_case(name);
