@@ -215,7 +215,7 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
             Ok(Reception::Waits) => self.waiters.push(waiter),
             Ok(Reception::Answered(answer)) => waiter.answer(Ok(answer)),
             Err(refusal) => {
-                self.trouble(refusal.step, refusal.message.clone());
+                self.refused(&refusal);
                 waiter.answer(Err(refusal));
             }
         }
@@ -274,7 +274,7 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
                         info!(
                             kind,
                             outcome,
-                            message = ended.message,
+                            what = ended.message,
                             "the change of identity is over"
                         );
                     } else {
@@ -385,6 +385,16 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
             "something is wrong with this device's identity"
         );
         self.note(step, message);
+    }
+
+    /// Remembers and logs that somebody asked for what could not be.
+    pub(crate) fn refused(&mut self, refusal: &Refusal) {
+        info!(
+            reason = refusal.reason,
+            why = refusal.message,
+            "a request was refused"
+        );
+        self.note(refusal.step, refusal.message.clone());
     }
 
     /// Who the device is.

@@ -14,7 +14,8 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
 
 const WRONG_ENDPOINT: &str = "must be a host, host:port, or https://host[:port]";
 
-/// Reads a request, with `endpoint` where it names no other.
+/// Reads a request, with `endpoint` where it names no other. A name without a port that is `endpoint`'s own
+/// means that one: who names a service seldom knows the port it was given on a desk.
 ///
 /// # Errors
 ///
@@ -37,6 +38,7 @@ pub fn check(request: &SetupRequest, endpoint: &Endpoint) -> Result<DpsIdentity,
         None => Ok(endpoint.clone()),
         Some(text) => text
             .parse::<Endpoint>()
+            .map(|named| known(named, endpoint))
             .map_err(|_| problem("globalEndpoint", WRONG_ENDPOINT.to_owned())),
     };
     match (id_scope, registration_id, symmetric_key, global_endpoint) {
@@ -88,6 +90,15 @@ pub fn from_method(payload: Value) -> Result<SetupRequest, Refusal> {
             "the argument must be an object of texts: idScope, registrationId, symmetricKey, and globalEndpoint \
              where it is not the public one; nothing else",
         )),
+    }
+}
+
+fn known(named: Endpoint, endpoint: &Endpoint) -> Endpoint {
+    let host = endpoint.authority().split(':').next();
+    if host == Some(named.authority()) {
+        endpoint.clone()
+    } else {
+        named
     }
 }
 
@@ -182,6 +193,21 @@ mod tests {
             identity.global_endpoint.as_str(),
             "https://dps.example:8443"
         );
+    }
+
+    #[test]
+    fn a_name_means_the_service_that_is_known_by_it() {
+        let desk: Endpoint = "localhost:8443".parse().expect("an endpoint");
+        for (named, expected) in [
+            (None, "https://localhost:8443"),
+            (Some(""), "https://localhost:8443"),
+            (Some("localhost"), "https://localhost:8443"),
+            (Some("localhost:443"), "https://localhost:443"),
+            (Some("dps.example"), "https://dps.example"),
+        ] {
+            let identity = check(&request("0ne1", "r", KEY, named), &desk).expect("an identity");
+            assert_eq!(identity.global_endpoint.as_str(), expected, "{named:?}");
+        }
     }
 
     #[test]

@@ -340,7 +340,7 @@ impl<C: Cloud, D: Disk + Clone> Shift<C, D> {
                     .device
                     .ask(Wish::Setup(request), Waiter::Method(responder)),
                 Err(refusal) => {
-                    self.device.trouble(refusal.step, refusal.message.clone());
+                    self.device.refused(&refusal);
                     refuse(responder, &refusal);
                 }
             },
@@ -395,7 +395,7 @@ impl<C: Cloud, D: Disk + Clone> Shift<C, D> {
                 );
                 self.last_test = Some(report.clone());
             }
-            Err(refusal) => self.device.trouble(None, refusal.message.clone()),
+            Err(refusal) => self.device.refused(refusal),
         }
         for tester in self.testers.drain(..) {
             tester.answer(result.clone());
