@@ -32,6 +32,8 @@ mod error;
 mod file;
 mod record;
 mod recover;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 

@@ -11,52 +11,27 @@
 
 #[path = "power_cut/device.rs"]
 mod device;
+#[path = "power_cut/strace.rs"]
+mod strace;
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
-use std::panic::resume_unwind;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Output};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{fmt, fs, thread};
+use std::process::{ExitCode, Output};
 
 use bay::message::ChangeKind;
 use device::{Device, PROJECT_KEY, Runtime, STOCK_KEY, Told, project, stock, stock_config, with};
 use provisioning::disk::RealDisk;
 use provisioning::journal::Outcome;
-
-/// Whatever changes a disk; a question mark is for calls that not every machine has.
-const CALLS: &str = "write,writev,pwrite64,pwritev,pwritev2,?open,openat,openat2,?creat,?rename,?renameat,renameat2,?unlink,unlinkat,fsync,fdatasync,sync_file_range,msync,truncate,ftruncate,fallocate,?mkdir,mkdirat,?rmdir,?link,linkat,?symlink,symlinkat,?chmod,fchmod,fchmodat,?chown,?lchown,fchown,fchownat,flock,copy_file_range,sendfile";
-
-/// How many devices are tried at the same time.
-const WORKERS: usize = 6;
-
-/// How the device is called: the first argument, that no test runner uses.
-const AS_DEVICE: &str = "as-device";
+use strace::{Call, at_every_call, calls_of, live, live_until, program, was_killed};
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        Some(AS_DEVICE) => {
-            let place = PathBuf::from(arguments.next().expect("a directory"));
-            return be_device(&place, &arguments.next().expect("what to do"));
+    program("power_cut", be_device, || {
+        for journey in [Journey::Setup, Journey::Reset] {
+            cut_everywhere(journey);
         }
-        // What test runners ask.
-        Some("--list") => {
-            println!("power_cut: test");
-            return ExitCode::SUCCESS;
-        }
-        Some(filter) if !filter.starts_with('-') && !"power_cut".contains(filter) => {
-            return ExitCode::SUCCESS;
-        }
-        _ => {}
-    }
-    needs_strace();
-    for journey in [Journey::Setup, Journey::Reset] {
-        cut_everywhere(journey);
-    }
-    fail_everywhere(Journey::Setup);
-    ExitCode::SUCCESS
+        fail_everywhere(Journey::Setup);
+    })
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -95,19 +70,6 @@ impl Journey {
     }
 }
 
-/// A system call, by its name and its number among those of that name, from 1.
-#[derive(Clone)]
-struct Call {
-    name: String,
-    number: usize,
-}
-
-impl fmt::Display for Call {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.name, self.number)
-    }
-}
-
 /// A device's files.
 fn files(place: &Path) -> (PathBuf, PathBuf, PathBuf) {
     let config = place.join("etc/config.toml");
@@ -142,20 +104,6 @@ fn be_device(place: &Path, what: &str) -> ExitCode {
     }
 }
 
-fn needs_strace() {
-    let strace = Command::new("strace")
-        .args(["-o", "/dev/null", "true"])
-        .output();
-    match strace {
-        Ok(output) if output.status.success() => {}
-        Ok(output) => panic!(
-            "strace may not trace here: {}",
-            String::from_utf8_lossy(&output.stderr)
-        ),
-        Err(error) => panic!("this test needs strace ({error}): apt-get install strace"),
-    }
-}
-
 /// A fresh device with the old identity.
 fn device(journey: Journey) -> tempfile::TempDir {
     let place = tempfile::tempdir().expect("a directory");
@@ -165,58 +113,6 @@ fn device(journey: Journey) -> tempfile::TempDir {
     fs::write(config, journey.old()).expect("a file");
     fs::write(applied, journey.old()).expect("a file");
     place
-}
-
-fn live(place: &Path, what: &str) -> Output {
-    let itself = std::env::current_exe().expect("this program");
-    let mut command = Command::new(itself);
-    command.args([AS_DEVICE, &place.to_string_lossy(), what]);
-    command.output().expect("a process")
-}
-
-/// One life in which something happens at the call of this name and number.
-fn live_until(place: &Path, what: &str, happens: &str, call: &Call) -> Output {
-    let inject = format!("inject={}:{happens}:when={}", call.name, call.number);
-    let trace = format!("trace={}", call.name);
-    under_strace(
-        place,
-        what,
-        &["-o", "/dev/null", "-e", &trace, "-e", &inject],
-    )
-}
-
-/// How often one life makes each of the calls that change a disk.
-fn calls_of(place: &Path, what: &str) -> BTreeMap<String, usize> {
-    let log = place.join("trace");
-    let output = under_strace(
-        place,
-        what,
-        &[
-            "-o",
-            &log.to_string_lossy(),
-            "-e",
-            &format!("trace={CALLS}"),
-        ],
-    );
-    assert!(output.status.success(), "{output:?}");
-    let traced = fs::read_to_string(&log).expect("what strace wrote");
-    fs::remove_file(log).expect("a file of our own");
-    let mut calls = BTreeMap::new();
-    for (name, _) in traced.lines().filter_map(|line| line.split_once('(')) {
-        *calls.entry(name.to_owned()).or_default() += 1;
-    }
-    calls
-}
-
-fn under_strace(place: &Path, what: &str, how: &[&str]) -> Output {
-    let itself = std::env::current_exe().expect("this program");
-    Command::new("strace")
-        .arg("-qq")
-        .args(how)
-        .arg(itself)
-        .args([AS_DEVICE, &place.to_string_lossy(), what])
-        .output()
-        .expect("strace")
 }
 
 /// Starts the device and sees that it is whole; whether it has the new identity.
@@ -289,10 +185,9 @@ fn cut_everywhere(journey: Journey) {
             let place = ready();
             let output = live_until(place.path(), what, "signal=KILL", call);
             let context = format!("{word} stopped in {what} at {call}");
-            let killed = output.status.signal() == Some(9) || output.status.code() == Some(137);
             // One call more than there are stops nothing, and shows that there are no more.
             let is_there = call.number <= calls[&call.name];
-            assert_eq!(killed, is_there, "{context}: {output:?}");
+            assert_eq!(was_killed(&output), is_there, "{context}: {output:?}");
             let is_new = comes_up(place.path(), journey, &context);
             assert!(is_new || is_there, "{context}: it was not stopped");
             is_new
@@ -353,34 +248,4 @@ fn fail_everywhere(journey: Journey) {
     for step in ["Check", "Register", "Backup", "Write", "Apply", "Reboot"] {
         assert!(failed.contains_key(step), "nothing failed at {step}");
     }
-}
-
-/// Does something at every call there is, and at so many more of each name. Each time is mostly
-/// spent waiting for other processes and the disk, so several go at once.
-fn at_every_call<T: Send>(
-    calls: &BTreeMap<String, usize>,
-    more: usize,
-    job: impl Fn(&Call) -> T + Sync,
-) -> Vec<(Call, T)> {
-    let every = calls.iter().flat_map(|(name, count)| {
-        (1..=count + more).map(|number| Call {
-            name: name.clone(),
-            number,
-        })
-    });
-    let every: Vec<_> = every.collect();
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut done = Vec::new();
-        while let Some(call) = every.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push((call.clone(), job(call)));
-        }
-        done
-    };
-    thread::scope(|scope| {
-        let workers: Vec<_> = (0..WORKERS).map(|_| scope.spawn(work)).collect();
-        let done = workers.into_iter().map(thread::ScopedJoinHandle::join);
-        done.flat_map(|done| done.unwrap_or_else(|panic| resume_unwind(panic)))
-            .collect()
-    })
 }

@@ -10,7 +10,7 @@ use super::file::JournalFile;
 use super::record::{Book, Digest, Failure, Mark, Record, ToDo};
 use super::{JournalError, backup_of};
 use crate::disk::{self, Disk};
-use crate::edge_config::EdgeConfig;
+use crate::edge_config::{EdgeConfig, Who};
 
 /// A change under way. Nobody else can begin one while it lives.
 ///
@@ -33,6 +33,16 @@ pub enum Settled<D: Disk> {
     /// The old configuration is in its place again, and the Edge runtime may have taken the new one:
     /// apply, then call [`Change::undone`].
     Undo(Change<D>),
+}
+
+/// What a configuration turns out to be.
+pub(super) enum Seen {
+    Old,
+    New,
+    /// Whole, and neither; whose it is.
+    Another(Who),
+    /// Not there, or no configuration.
+    Broken,
 }
 
 impl<D: Disk> Change<D> {
@@ -172,8 +182,7 @@ impl<D: Disk> Change<D> {
 
     /// Puts the old configuration in its place, whatever is there.
     pub(super) fn undo(mut self, now: Timestamp) -> Result<Settled<D>, JournalError> {
-        let begun = self.record.has(Mark::Written) || self.record.has(Mark::Undoing);
-        if !begun && self.is_as_it_was()? {
+        if !self.has_written() && matches!(self.see()?, Seen::Old | Seen::Another(_)) {
             self.end(Mark::RolledBack, now)?;
             return Ok(Settled::RolledBack(self.record));
         }
@@ -192,6 +201,31 @@ impl<D: Disk> Change<D> {
         }
         self.mark(Mark::Restored, now)?;
         Ok(Settled::Undo(self))
+    }
+
+    /// What the configuration turns out to be.
+    pub(super) fn see(&self) -> Result<Seen, JournalError> {
+        let record = &self.record;
+        let content = disk::read(&self.file.disk, &record.config)?;
+        let digest = content.as_deref().map(Digest::of);
+        if digest == record.old {
+            return Ok(Seen::Old);
+        }
+        if digest == record.new {
+            return Ok(Seen::New);
+        }
+        // Somebody may have changed something else in it.
+        let config = content.and_then(|content| EdgeConfig::parse(&content, &record.config).ok());
+        Ok(match config.map(|config| config.identity().who()) {
+            Some(who) if who == record.to && record.has(Mark::Written) => Seen::New,
+            Some(who) => Seen::Another(who),
+            None => Seen::Broken,
+        })
+    }
+
+    /// Whether the configuration is known to have been touched.
+    pub(super) fn has_written(&self) -> bool {
+        self.record.has(Mark::Written) || self.record.has(Mark::Undoing)
     }
 
     /// Whether the old configuration can be had again.

@@ -1,6 +1,6 @@
 //! The journal's file: a line that says what it is, with a checksum, and JSON.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::JournalError;
 use super::record::Book;
@@ -50,10 +50,6 @@ impl<D: Disk> JournalFile<D> {
     pub(super) fn settle(&self) -> Result<(), DiskError> {
         disk::tidy(&self.disk, &self.path)?;
         disk::settle(&self.disk, &self.path)
-    }
-
-    pub(super) fn read_config(&self, config: &Path) -> Result<Option<Vec<u8>>, DiskError> {
-        disk::read(&self.disk, config)
     }
 }
 

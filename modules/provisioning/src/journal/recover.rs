@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::change::{Change, Settled};
+use super::change::{Change, Seen, Settled};
 use super::file::JournalFile;
-use super::record::{Digest, Mark, Record};
+use super::record::{Mark, Record};
 use super::{JournalError, backup_of};
 use crate::disk::{self, Disk};
 use crate::edge_config::{EdgeConfig, Who};
@@ -34,16 +34,6 @@ pub enum Recovery<D: Disk> {
     },
 }
 
-/// What a configuration turns out to be.
-enum Seen {
-    Old,
-    New,
-    /// Whole, and neither.
-    Another,
-    /// Not there, or no configuration.
-    Broken,
-}
-
 pub(super) fn recover<D: Disk>(
     file: JournalFile<D>,
     lock: D::Lock,
@@ -67,8 +57,8 @@ pub(super) fn recover<D: Disk>(
     disk::tidy(&file.disk, &backup_of(&record.config))?;
     disk::tidy(&file.disk, &record.config)?;
     disk::settle(&file.disk, &record.config)?;
-    let seen = see(&file, &record)?;
     let mut change = Change::new(file, book, record, lock, None);
+    let seen = change.see()?;
     if !change.record().has(Mark::Rebooting) {
         change.interrupted();
     }
@@ -81,29 +71,15 @@ pub(super) fn recover<D: Disk>(
         Seen::Old | Seen::New | Seen::Broken if change.can_be_undone()? => {
             Recovery::Settled(change.undo(now)?)
         }
+        // It was only edited, before anything of the change was written.
+        Seen::Another(who) if !change.has_written() && who == change.record().from => {
+            Recovery::Settled(change.undo(now)?)
+        }
         // With nothing to go back to, whoever mends the configuration says who the device is.
         _ => {
             change.end(Mark::Overtaken, now)?;
             Recovery::Overtaken(change.into_record())
         }
-    })
-}
-
-fn see<D: Disk>(file: &JournalFile<D>, record: &Record) -> Result<Seen, JournalError> {
-    let content = file.read_config(&record.config)?;
-    let digest = content.as_deref().map(Digest::of);
-    if digest == record.old {
-        return Ok(Seen::Old);
-    }
-    if digest == record.new {
-        return Ok(Seen::New);
-    }
-    // Somebody may have changed something else in it.
-    let config = content.and_then(|content| EdgeConfig::parse(&content, &record.config).ok());
-    Ok(match config.map(|config| config.identity().who()) {
-        Some(who) if who == record.to && record.has(Mark::Written) => Seen::New,
-        Some(_) => Seen::Another,
-        None => Seen::Broken,
     })
 }
 
@@ -118,7 +94,7 @@ fn damaged<D: Disk>(
     disk::settle(&file.disk, config)?;
     let backup = backup_of(config);
     let read = |path: &Path| -> Result<Option<EdgeConfig>, JournalError> {
-        let content = file.read_config(path)?;
+        let content = disk::read(&file.disk, path)?;
         Ok(content.and_then(|content| EdgeConfig::parse(&content, config).ok()))
     };
     let mut found = read(config)?;
