@@ -1,5 +1,6 @@
 //! What `cow up` says when it is ready.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -7,7 +8,7 @@ use simulator::Info;
 
 use crate::control::DEFAULT_URL;
 use crate::output::{self, FAINT, GOOD, STRONG, paint};
-use crate::street::Running;
+use crate::street::{Bay, Running};
 
 /// The ready object: where everything is.
 #[derive(Serialize)]
@@ -18,6 +19,37 @@ struct Ready {
     control: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<String>,
+    /// Boards that serve a page of their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    boards: Vec<Board>,
+}
+
+/// A board that began without an identity.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Board {
+    bay: String,
+    serial: String,
+    portal: String,
+    portal_pin: String,
+    /// Where imaging puts an identity file.
+    identity_file: PathBuf,
+    /// The configuration its Edge daemon reads.
+    edge_config: PathBuf,
+}
+
+impl Board {
+    fn of(bay: &Bay) -> Option<Self> {
+        let portal = bay.portal.as_ref()?;
+        Some(Self {
+            bay: bay.name.clone(),
+            serial: bay.serial.as_str().to_owned(),
+            portal: portal.url(),
+            portal_pin: portal.pin.as_str().to_owned(),
+            identity_file: bay.disk.identity_file(),
+            edge_config: bay.disk.edge_config(),
+        })
+    }
 }
 
 /// Everything there is to say.
@@ -36,6 +68,7 @@ impl Banner<'_> {
             simulator: self.running.street.simulator.info(),
             page: self.has_page.then(|| url.clone()),
             control: url,
+            boards: self.boards().collect(),
         };
         output::line(&serde_json::to_string(&ready)?)
     }
@@ -62,7 +95,26 @@ impl Banner<'_> {
                 paint(&ports, FAINT)
             ),
         )?;
+        row(
+            "dps",
+            &format!(
+                "{}  {}",
+                paint(&info.provisioning_host, STRONG),
+                paint(&format!("id scope {}", info.id_scope), FAINT)
+            ),
+        )?;
         row("CA file", &info.ca_file.display().to_string())?;
+        for board in self.boards() {
+            row(
+                &board.bay,
+                &format!(
+                    "board {}, own page {} with PIN {}",
+                    board.serial,
+                    board.portal,
+                    paint(&board.portal_pin, STRONG)
+                ),
+            )?;
+        }
         for bay in &info.devices {
             let modules: Vec<_> = bay
                 .modules
@@ -70,6 +122,12 @@ impl Banner<'_> {
                 .map(|module| module.module_id.as_str())
                 .collect();
             row(&bay.device_id, &modules.join(", "))?;
+        }
+        if self.boards().next().is_some() {
+            row(
+                "enrol",
+                "cow dps group add stock --edge, then image a card on the page, or type a key into a board's own",
+            )?;
         }
         row(
             "devices",
@@ -82,6 +140,10 @@ impl Banner<'_> {
             row("note", &note)?;
         }
         output::line(&format!("\n  {}\n", paint("Ctrl-C stops it", FAINT)))
+    }
+
+    fn boards(&self) -> impl Iterator<Item = Board> {
+        self.running.street.bays.iter().filter_map(Board::of)
     }
 
     fn notes(&self) -> Vec<String> {

@@ -3,7 +3,7 @@
 //! The device takes it over at its first boot and removes it from the card, so it holds what one device may know: its
 //! own key, never a group's.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
@@ -131,8 +131,14 @@ impl FromStr for Serial {
 }
 
 /// What unlocks the device's own page: 6 to 16 digits.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Pin(String);
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pin(redacted)")
+    }
+}
 
 impl Pin {
     /// One that nobody can guess.
@@ -201,6 +207,10 @@ mod tests {
              symmetric_key = \"c2l4dGVlbiBieXRlcyBvaw==\"\nglobal_endpoint = \"https://localhost:8443\"\n\
              portal_pin = \"111111\"\n"
         ), "{text}");
+        let default = Endpoint::default();
+        let read = provisioning::card::Card::read(text.as_bytes(), &default).expect("its form");
+        assert_eq!(read.identity.registration_id.as_str(), "10000000a1b2c3d4");
+        assert!(read.pin.is_some());
         card("222222").write(&path, true).expect("it may");
         let text = fs::read_to_string(&path).expect("it is there");
         assert!(text.contains("\"222222\""));

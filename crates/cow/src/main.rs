@@ -16,6 +16,7 @@ mod json_arg;
 mod logging;
 mod output;
 mod page;
+mod pem_file;
 mod place;
 mod ports;
 mod program;

@@ -51,6 +51,10 @@ pub(crate) struct Bay {
     pub(crate) name: String,
     /// What the hub calls its machine, while that has an identity.
     pub(crate) device: watch::Receiver<Option<String>>,
+    /// Of the machine's board.
+    pub(crate) serial: String,
+    /// Whether the machine serves a page of its own.
+    pub(crate) has_portal: bool,
     pub(crate) board: SimulatedBoard,
     /// In the manifest's order.
     pub(crate) modules: Vec<Module>,
@@ -99,19 +103,29 @@ pub(crate) fn router(street: Arc<Street>) -> Router {
 /// A single bay is its own street.
 async fn street_page(State(street): State<Arc<Street>>) -> Response {
     match street.bays.as_slice() {
-        [only] => show(&view::bay_page(&street, only)),
+        [only] => show_bay(&street, only),
         _ => show(&view::street_page(&street)),
     }
 }
 
 async fn bay_page(State(street): State<Arc<Street>>, Path(name): Path<String>) -> Response {
     match street.bay(&name) {
-        Some(bay) => show(&view::bay_page(&street, bay)),
+        Some(bay) => show_bay(&street, bay),
         None => (
             StatusCode::NOT_FOUND,
             Html("No such bay. <a href=\"/\">The street</a>"),
         )
             .into_response(),
+    }
+}
+
+fn show_bay(street: &Street, bay: &Bay) -> Response {
+    // Apart, because what is read must not be held while a page is made.
+    let has_identity = bay.device.borrow().is_some();
+    if has_identity {
+        show(&view::bay_page(street, bay))
+    } else {
+        show(&view::stock_page(street, bay))
     }
 }
 

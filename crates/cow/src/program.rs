@@ -40,6 +40,16 @@ pub(crate) struct Program {
     pub(crate) own: Option<module::Name>,
 }
 
+impl Program {
+    fn own(own: module::Name, cow: &Path) -> Self {
+        Self {
+            path: cow.to_owned(),
+            args: vec!["module".into(), own.as_str().into()],
+            own: Some(own),
+        }
+    }
+}
+
 /// Finds the programs of a manifest's modules, given as name and image: what `--exec` says, else this very binary
 /// (`cow`) for the images it holds.
 pub(crate) fn find<'m>(
@@ -63,6 +73,14 @@ pub(crate) fn find<'m>(
         .collect()
 }
 
+/// What the host runs as its provisioning service: what runs as the module, for they share their files, or this binary's
+/// own where there is no such module.
+pub(crate) fn service(programs: &BTreeMap<String, Program>, cow: &Path) -> Program {
+    let own = module::Name::Provisioning;
+    let module = programs.get(own.as_str());
+    module.cloned().unwrap_or_else(|| Program::own(own, cow))
+}
+
 fn find_one(module: &str, image: &str, cow: &Path, execs: &[Exec]) -> Result<Program, UsedWrongly> {
     if let Some(exec) = execs.iter().find(|exec| exec.module == module) {
         // The shell splits and expands the command as its user is used to; run for one command, it becomes it.
@@ -73,11 +91,7 @@ fn find_one(module: &str, image: &str, cow: &Path, execs: &[Exec]) -> Result<Pro
         });
     }
     match module::Name::of_image(image_name(image)) {
-        Some(own) => Ok(Program {
-            path: cow.to_owned(),
-            args: vec!["module".into(), own.as_str().into()],
-            own: Some(own),
-        }),
+        Some(own) => Ok(Program::own(own, cow)),
         None => Err(UsedWrongly(format!(
             "module {module} has the image {image}, which cow does not hold (it holds {}): \
              say what to run instead with --exec '{module}=COMMAND'",

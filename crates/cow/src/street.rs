@@ -158,6 +158,7 @@ impl Running {
                     tasks.spawn(board.listen(&socket)?.run());
                     let site = Site {
                         place: &place,
+                        address: plan.address,
                         ports: plan.ports,
                         number,
                         board,
@@ -165,8 +166,8 @@ impl Running {
                         stock: plan.stock.as_ref(),
                     };
                     let (bay, machine) = site.build(&equipment, closing.subscribe())?;
-                    if plan.stock.is_none() {
-                        expect(&mut readiness, &bay.name, &equipment)?;
+                    if let Some(device) = bay.device.borrow().as_deref() {
+                        expect(&mut readiness, device, &equipment)?;
                     }
                     machines.spawn(machine.run());
                     bays.push(bay);
@@ -211,8 +212,8 @@ impl Running {
         self.tasks.spawn(task);
     }
 
-    /// Resolves when every module that is to run is connected and has been heard at the hub, and every machine's own
-    /// page answers; tells `waiting` whom it waits for should that take long.
+    /// Resolves when every module that is to run is connected and has been heard at the hub, and every machine is as far
+    /// as it gets by itself; tells `waiting` whom it waits for should that take long.
     pub(crate) async fn ready(&mut self, waiting: impl FnOnce(String)) {
         let (street, mut waiting) = (&self.street, Some(waiting));
         let mut tell = |missing: String| {
@@ -221,29 +222,25 @@ impl Running {
             }
         };
         self.readiness.reached(&mut tell).await;
-        for bay in street.bays.iter().filter(|bay| bay.portal.is_some()) {
+        for bay in &street.bays {
             let mut vitals = bay.vitals.clone();
-            let answers = |vitals: &Vitals| vitals.host_answers;
-            if timeout(readiness::LONG, vitals.wait_for(answers))
+            let settled = |vitals: &Vitals| {
+                vitals.phase.is_settled() && (vitals.host_answers || bay.portal.is_none())
+            };
+            if timeout(readiness::LONG, vitals.wait_for(settled))
                 .await
                 .is_err()
             {
-                tell(format!("{} to serve its own page", bay.name));
+                tell(format!("{}'s machine to come up", bay.name));
                 // Fails only when the machine is gone for good, and the street with it.
-                let _ = vitals.wait_for(answers).await;
+                let _ = vitals.wait_for(settled).await;
             }
         }
     }
 
     /// Where a browser or a command finds it.
     pub(crate) fn url(&self) -> String {
-        // Listening everywhere includes the loopback address, and "everywhere" is no address to connect to.
-        let ip = match self.http.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        format!("http://{}", SocketAddr::new(ip, self.http.port()))
+        format!("http://{}", reachable(self.http))
     }
 
     /// Ends the modules while the hub still listens to what they have to say, then everything else.
@@ -254,8 +251,20 @@ impl Running {
     }
 }
 
+/// Where to connect to what listens there: listening everywhere includes the loopback address, and "everywhere" is no
+/// address to connect to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
 async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simulator>> {
     let kept = place.kept();
+    let deployment = plan.deployment.as_ref();
     let options = simulator::Options {
         address: plan.address,
         ports: simulator::Ports {
@@ -265,6 +274,8 @@ async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simul
         state: kept.map(|kept| kept.join("hub")),
         pki: kept.unwrap_or(place.private()).join("pki"),
         run: place.private().join("run"),
+        // What an Edge device runs that the provisioning service makes.
+        default_deployment: deployment.map(|deployment| deployment.content.clone()),
         ..simulator::Options::in_directory(place.private())
     };
     match Simulator::start(options).await {

@@ -2,6 +2,7 @@
 //!
 //! Figures are printed, never asserted: machines differ and are shared.
 
+mod dps;
 mod hub;
 mod lamp;
 mod load;
@@ -12,6 +13,8 @@ use anyhow::Result;
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
+    /// Registrations per second with the simulated provisioning service, and how long one takes
+    Dps(dps::Args),
     /// Messages per second, latency and memory of the simulated hub over TLS, beside mosquitto
     Hub(hub::Args),
     /// From the sensor's sample to the lamp: what the way through module, edge hub and module takes
@@ -22,6 +25,7 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(command: Command) -> Result<()> {
     match command {
+        Command::Dps(args) => dps::run(args).await,
         Command::Hub(args) => hub::run(args).await,
         Command::Lamp(args) => lamp::run(args).await,
         Command::Street(args) => street::run(args).await,

@@ -1,8 +1,11 @@
+use std::path::PathBuf;
+
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use crate::control::{Control, ControlArgs};
 use crate::output::{self, FAINT, GOOD, JsonArgs, STRONG, paint};
+use crate::pem_file::read as pem;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -16,6 +19,9 @@ pub(crate) enum Command {
         /// Make it an Edge device: its modules connect through the simulated Edge hub
         #[arg(long)]
         edge: bool,
+        /// Let it sign in with this certificate, in PEM, and no key; given twice, with either
+        #[arg(long, value_name = "CERT.pem")]
+        x509: Vec<PathBuf>,
         #[command(flatten)]
         control: ControlArgs,
         #[command(flatten)]
@@ -43,10 +49,15 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
             id,
             modules,
             edge,
+            x509,
             control,
             json,
         } => {
-            let body = json!({ "deviceId": id, "edge": edge, "modules": modules });
+            let mut body = json!({ "deviceId": id, "edge": edge, "modules": modules });
+            if !x509.is_empty() {
+                let certificates: Result<Vec<_>, _> = x509.iter().map(|file| pem(file)).collect();
+                body["x509"] = json!({ "certificates": certificates? });
+            }
             let added = Control::new(control).post(&["devices"], &body).await?;
             show_added(&added, json)
         }

@@ -20,6 +20,7 @@ use crate::street::{Plan, Programs, Running};
 Examples:
   cow up                      one bay; open the page it names
   cow up --headless --json    for programs: the first line says where everything is
+  cow up --stock              one bay that nobody knows yet; the page leads through the rest
   cow up --scenario scenarios/busy-street.scenario
   cow up --manifest my.template.json --exec sensor='python3 sensor.py'")]
 pub(crate) struct Args {
@@ -35,6 +36,9 @@ pub(crate) struct Args {
     /// Run a shell command for a module whose image cow does not hold, or instead of one it does
     #[arg(long = "exec", value_name = "MODULE=COMMAND")]
     execs: Vec<Exec>,
+    /// Begin with boards that have no identity, as freshly imaged; each serves its own page
+    #[arg(long)]
+    stock: bool,
     /// Serve no page, only the control API
     #[arg(long)]
     headless: bool,
@@ -48,7 +52,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut plan = args.serve.plan();
     let spoken_of = scenario.as_ref().map_or(1, Scenario::bays).max(1);
     plan.bays = args.bays.map_or(spoken_of, usize::from);
-    plan.programs = Some(programs(&deployment, &args.execs)?);
+    let programs = programs(&deployment, &args.execs)?;
+    if args.stock {
+        plan.stock = Some(program::service(&programs, &cow()?));
+    }
+    plan.programs = Some(programs);
     plan.deployment = Some(deployment);
     plan.module_log_level = args.serve.log.level();
     plan.scenario = scenario;
@@ -69,12 +77,15 @@ pub(crate) fn desk_plan() -> anyhow::Result<Plan> {
 }
 
 fn programs(deployment: &Deployment, execs: &[Exec]) -> anyhow::Result<Programs> {
-    let cow = std::env::current_exe().context("cannot tell where this program is")?;
     let modules = &deployment.modules;
     let images = modules
         .iter()
         .map(|module| (module.name.as_str(), module.image.as_str()));
-    Ok(program::find(images, &cow, execs)?)
+    Ok(program::find(images, &cow()?, execs)?)
+}
+
+fn cow() -> anyhow::Result<PathBuf> {
+    std::env::current_exe().context("cannot tell where this program is")
 }
 
 fn read_scenario(path: &Path) -> anyhow::Result<Scenario> {
@@ -91,6 +102,8 @@ fn pages(running: &mut Running) -> Router {
     let bays = street.bays.iter().map(|bay| page::Bay {
         name: bay.name.clone(),
         device: bay.device.clone(),
+        serial: bay.serial.as_str().to_owned(),
+        has_portal: bay.portal.is_some(),
         board: bay.board.clone(),
         modules: bay
             .modules

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use bay::Colour;
-use bay::model::{HC_SR04, LIGHT};
+use bay::model::{HC_SR04, LIGHT, PROVISIONING};
 use board::simulated::Command;
 use board::{Board, Lamp, Ranger};
 use http_body_util::{BodyExt, Empty};
@@ -27,6 +27,8 @@ fn bay(name: &str) -> Bay {
         name: name.into(),
         // The sender may go: nothing changes here.
         device: watch::Sender::new(Some(name.to_owned())).subscribe(),
+        serial: "10000000b0b00001".into(),
+        has_portal: false,
         board: SimulatedBoard::new(1),
         modules: vec![
             module("hc-sr04", Some(HC_SR04)),
@@ -84,6 +86,41 @@ async fn a_single_bay_is_the_first_page() {
         !page.contains(r#"<nav class="bays""#),
         "nothing to choose from"
     );
+}
+
+#[tokio::test]
+async fn a_bay_without_an_identity_shows_how_it_gets_one() {
+    let (sender, device) = watch::channel(None);
+    let mut unknown = bay("bay-01");
+    unknown.device = device;
+    unknown.has_portal = true;
+    unknown.modules.push(Module {
+        id: "who".into(),
+        model: Some(PROVISIONING),
+    });
+    let address = serve(Arc::new(Street::new("hub", vec![unknown]))).await;
+    let (status, _, page) = get(address, "/").await;
+    assert_eq!(status, StatusCode::OK);
+    for part in [
+        "bay-01 has no identity",
+        "10000000b0b00001",
+        r#"id="hand-over""#,
+        r#"id="portal-pin""#,
+    ] {
+        assert!(page.contains(part), "no {part} in the page");
+    }
+    assert!(!page.contains(r#"id="setup""#) && !page.contains(r#"id="stream""#));
+
+    sender.send_replace(Some("10000000b0b00001".into()));
+    let (_, _, page) = get(address, "/bays/bay%2D01").await;
+    for part in [
+        r#"data-device="10000000b0b00001""#,
+        r#"id="setup" data-module="who""#,
+        r#"id="stream""#,
+    ] {
+        assert!(page.contains(part), "no {part} in the page");
+    }
+    assert!(!page.contains(r#"id="hand-over""#));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! What the templates are given.
 
 use askama::Template;
-use bay::model::LIGHT;
+use bay::model::{LIGHT, Model, PROVISIONING};
 use board::simulated::{BoardState, Outcome, Rain};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -29,8 +29,21 @@ pub(super) struct BayPage<'a> {
     modules: Vec<ModuleView<'a>>,
     /// The module that books; empty where the bay has none.
     light: &'a str,
+    /// The module that changes who the machine is; empty where the bay has none.
+    provisioning: &'a str,
     /// The state once more, for the scripts.
     first: String,
+}
+
+/// A bay whose machine has no identity.
+#[derive(Template)]
+#[template(path = "stock.html")]
+pub(super) struct StockPage<'a> {
+    hub: &'a str,
+    street: Vec<BayLine<'a>>,
+    bay: BayLine<'a>,
+    /// As on the other page; there is nothing to ask for here.
+    provisioning: &'a str,
 }
 
 /// A bay among others.
@@ -40,6 +53,10 @@ struct BayLine<'a> {
     path: String,
     /// The device its machine is; empty where it is none.
     device: String,
+    /// Of its board.
+    serial: &'a str,
+    /// Whether its machine serves a page of its own.
+    has_portal: bool,
     lamp: String,
     distance: String,
 }
@@ -77,9 +94,19 @@ pub(super) fn bay_page<'a>(street: &'a Street, bay: &'a Bay) -> BayPage<'a> {
         },
         rains: [("none", "Dry"), ("light", "Light"), ("heavy", "Heavy")],
         modules: bay.modules.iter().map(module).collect(),
-        light: light(bay),
+        light: holding(bay, LIGHT),
+        provisioning: holding(bay, PROVISIONING),
         first: for_script(&state),
         state,
+    }
+}
+
+pub(super) fn stock_page<'a>(street: &'a Street, bay: &'a Bay) -> StockPage<'a> {
+    StockPage {
+        hub: &street.hub,
+        street: lines(street),
+        bay: line(bay, &bay.board.state()),
+        provisioning: "",
     }
 }
 
@@ -96,6 +123,8 @@ fn line<'a>(bay: &'a Bay, state: &BoardState) -> BayLine<'a> {
         name: &bay.name,
         path: utf8_percent_encode(&bay.name, NON_ALPHANUMERIC).to_string(),
         device: bay.device.borrow().clone().unwrap_or_default(),
+        serial: &bay.serial,
+        has_portal: bay.has_portal,
         lamp: state.lamp.colour.to_string(),
         distance: match state
             .sample
@@ -119,9 +148,10 @@ fn module(module: &super::Module) -> ModuleView<'_> {
     }
 }
 
-fn light(bay: &Bay) -> &str {
+/// The module with this interface.
+fn holding(bay: &Bay, model: Model) -> &str {
     let mut modules = bay.modules.iter();
-    let found = modules.find(|module| module.model == Some(LIGHT));
+    let found = modules.find(|module| module.model == Some(model));
     found.map(|module| module.id.as_str()).unwrap_or_default()
 }
 

@@ -1,6 +1,6 @@
 //! One bay: a place on the street with a board and a machine on it, whoever that machine is at the moment.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -82,6 +82,7 @@ impl Bay {
 /// What a bay is built from.
 pub(super) struct Site<'a> {
     pub(super) place: &'a Place,
+    pub(super) address: IpAddr,
     pub(super) ports: Ports,
     /// From 1.
     pub(super) number: usize,
@@ -114,15 +115,18 @@ impl Site<'_> {
                 bay: name.clone(),
                 program: program.clone(),
                 portal: Portal {
-                    address: portal_address(self.ports, self.number)?,
+                    address: portal_address(self.address, self.ports.portal(self.number))?,
                     pin: Pin::random()?,
                 },
             }),
             None => {
                 provision_manually(&equipment.simulator, &name, &disk)?;
-                deploy(&equipment.simulator, &name, &equipment.deployment)?;
-                // Known before it has booted: whoever opens the page at once need not wait.
-                life.become_device(Some(name.clone()));
+                // In kept state it may have become another device since, which only the Edge daemon can tell.
+                if disk.device_by_hand()?.as_ref() == Some(&name) {
+                    deploy(&equipment.simulator, &name, &equipment.deployment)?;
+                    // Known before it has booted: whoever opens the page at once need not wait.
+                    life.become_device(Some(name.clone()));
+                }
                 None
             }
         };
@@ -169,12 +173,21 @@ fn surroundings(site: &Site<'_>, bay: &Bay, equipment: &Equipment) -> Vec<(Strin
         ("BAY_SERIAL", bay.serial.as_str().to_owned()),
         ("BAY_EDGE_CONFIG", path(&bay.disk.edge_config())),
         ("BAY_IDENTITY_FILE", path(&bay.disk.identity_file())),
-        // The Edge daemon here reads its configuration at each boot, and a change of identity ends with one.
-        ("BAY_APPLY", "none".to_owned()),
+        // The Edge daemon here reads its configuration at each boot, and a change of identity ends with one. A module
+        // leaves the rest to the host's service, where there is one.
+        (
+            "BAY_APPLY",
+            if bay.portal.is_some() {
+                "at-boot"
+            } else {
+                "none"
+            }
+            .to_owned(),
+        ),
         ("BAY_REBOOT", "board".to_owned()),
         (
             "BAY_DPS_ENDPOINT",
-            format!("{}:{}", info.hub_host_name, info.https.port()),
+            format!("{}:{}", info.provisioning_host, info.https.port()),
         ),
         ("BAY_TRUST_FILE", path(&info.ca_file)),
     ];
@@ -190,11 +203,10 @@ fn provision_manually(simulator: &Simulator, name: &str, disk: &Disk) -> anyhow:
     disk.provision_manually(name, &credentials.connection_string.parse()?)
 }
 
-/// The port of a bay's own page. The one it would have by itself, 8088, is one machine's; here there may be many.
-fn portal_address(ports: Ports, number: usize) -> anyhow::Result<SocketAddr> {
-    let loopback = std::net::Ipv4Addr::LOCALHOST;
-    let address = SocketAddr::new(loopback.into(), ports.portal(number));
-    if address.port() != 0 {
+/// Where a bay's own page is. By itself that would be port 8088, but here there may be many.
+fn portal_address(address: IpAddr, port: u16) -> anyhow::Result<SocketAddr> {
+    let address = SocketAddr::new(address, port);
+    if port != 0 {
         return Ok(address);
     }
     // The service is a process of its own: it can be told a port, but not handed one.

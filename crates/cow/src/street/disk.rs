@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use hub_proto::connection_string::ConnectionString;
-use provisioning::edge_config::EdgeConfig;
+use provisioning::edge_config::{EdgeConfig, Identity, Who};
 
 use crate::card;
 use crate::place::{Place, make_private};
@@ -63,6 +63,14 @@ impl Disk {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(EdgeConfig::empty(&path)),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
+    }
+
+    /// Which device the configuration makes the machine, where nobody has to be asked.
+    pub(super) fn device_by_hand(&self) -> anyhow::Result<Option<String>> {
+        Ok(match self.read_edge_config()?.identity() {
+            Identity::Other(Who::Other { device_id, .. }) => device_id.clone(),
+            _ => None,
+        })
     }
 
     /// Makes the machine one of a hub's devices, as an operator does by hand; leaves alone whoever it is already.

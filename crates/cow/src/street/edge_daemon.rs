@@ -59,6 +59,7 @@ impl EdgeDaemon<'_> {
                     return runner;
                 }
                 Ok(None) => {
+                    life.become_device(None);
                     life.enter(Phase::Unprovisioned, None);
                     return std::future::pending().await;
                 }
@@ -109,7 +110,7 @@ impl EdgeDaemon<'_> {
     async fn register(&self, identity: &DpsIdentity) -> anyhow::Result<String> {
         let info = self.equipment.simulator.info();
         let mut endpoint: Endpoint = identity.global_endpoint.as_str().parse()?;
-        if endpoint.host == info.hub_host_name {
+        if endpoint.host == info.provisioning_host {
             // Names stay what they are for as long as a machine lives; the ports of a street on a desk do not.
             endpoint = endpoint.with_ports(info.mqtt.port(), info.https.port());
         }

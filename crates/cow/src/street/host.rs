@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::disk::Disk;
 use super::edge_daemon::{Equipment, options};
+use super::reachable;
 use crate::card::Pin;
 use crate::program::Program;
 
@@ -25,7 +26,7 @@ pub(crate) struct Portal {
 
 impl Portal {
     pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", reachable(self.address))
     }
 }
 
@@ -46,9 +47,15 @@ impl Host {
     ) -> Runner {
         let own = [
             ("RuntimeLogLevel", equipment.log_level.to_owned()),
+            ("BAY_APPLY", "none".to_owned()),
             ("BAY_STATE_DIR", disk.provisioning().display().to_string()),
             ("BAY_PORTAL", self.portal.address.to_string()),
             ("BAY_PORTAL_PIN", self.portal.pin.as_str().to_owned()),
+            // The hub's, with which it proves that an identity is let in; on a real machine it is always 8883.
+            (
+                "IOTEDGE_GATEWAY_MQTT_PORT",
+                equipment.simulator.info().mqtt.port().to_string(),
+            ),
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value));
         let spec = ModuleSpec {
@@ -68,7 +75,10 @@ impl Host {
 
     /// Resolves when the service is there: it has settled what the machine was in the middle of before it serves.
     pub(super) async fn answers(&self) {
-        while TcpStream::connect(self.portal.address).await.is_err() {
+        while TcpStream::connect(reachable(self.portal.address))
+            .await
+            .is_err()
+        {
             sleep(TRY_EVERY).await;
         }
     }

@@ -40,6 +40,13 @@ pub(crate) enum Phase {
     Running,
 }
 
+impl Phase {
+    /// Whether the machine is as far as it gets by itself.
+    pub(crate) fn is_settled(self) -> bool {
+        matches!(self, Self::Unprovisioned | Self::Refused | Self::Running)
+    }
+}
+
 /// What can be seen of a machine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Vitals {

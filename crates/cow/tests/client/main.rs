@@ -152,6 +152,39 @@ async fn device_add() {
 }
 
 #[tokio::test]
+async fn a_device_signs_in_with_its_certificate() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("writable");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let certificate = "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n";
+    let (own, key) = (
+        file("own.pem", certificate),
+        file(
+            "key.pem",
+            &format!("{certificate}-----BEGIN PRIVATE KEY-----\n"),
+        ),
+    );
+    let string = "HostName=h;DeviceId=press7;x509=true";
+    let added = json!({"deviceId": "press7", "connectionString": string, "modules": []});
+    let (asked, outcome) = exchange(
+        "POST /control/devices",
+        Answer::Json(201, added),
+        &["device", "add", "press7", "--x509", &own],
+    )
+    .await;
+    assert_eq!(asked[0].1["x509"], json!({"certificates": [certificate]}));
+    assert_eq!(outcome, done(&format!("{string}\n")));
+
+    let nobody = "http://127.0.0.1:1";
+    let args = ["device", "add", "press7", "--x509", &key];
+    let wrong = "holds a private key, which belongs to the device: give its certificate alone";
+    assert_eq!(cow(nobody, &args).await, failed(&format!("{key} {wrong}")));
+}
+
+#[tokio::test]
 async fn device_list_and_remove() {
     let devices = json!([
         {"deviceId": "bay-01", "edge": true, "connected": true,

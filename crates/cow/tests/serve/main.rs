@@ -1,12 +1,13 @@
 //! `cow sim` and `cow up` as processes: ready, used, stopped, killed, and in each other's way.
 
 mod running;
+mod stock;
 
 use std::net::TcpListener;
 
 use serde_json::Value;
 
-use crate::running::{Running, cow, exists, gone, request, request_with, text, until};
+use crate::running::{Running, cow, exists, gone, processes, request, request_with, text, until};
 
 #[test]
 fn the_simulator_says_where_everything_is_and_cleans_up() {
@@ -16,6 +17,13 @@ fn the_simulator_says_where_everything_is_and_cleans_up() {
     assert_eq!(ready["ready"], true);
     assert_eq!(text(&ready, "hubHostName"), "localhost");
     assert_eq!(ready["devices"], serde_json::json!([]));
+    assert_eq!(text(&ready, "provisioningHost"), "localhost");
+    assert!(text(&ready, "idScope").starts_with("0ne"));
+    assert!(
+        text(&ready, "provisioningServiceConnectionString")
+            .contains("SharedAccessKeyName=provisioningserviceowner")
+    );
+    assert_eq!(ready.get("boards"), None, "no board serves a page here");
     for address in ["mqtt", "https"] {
         let address: std::net::SocketAddr = text(&ready, address).parse().expect("an address");
         assert!(address.ip().is_loopback());
@@ -158,16 +166,6 @@ fn up(args: &[&str]) -> (Running, Value) {
     (up, ready)
 }
 
-/// Process ids of the modules, by name.
-fn processes(control: &str) -> Vec<(String, u64)> {
-    let (status, processes) = request(control, "GET", "/control/processes", "");
-    assert_eq!(status, 200);
-    let processes = processes.as_array().expect("a list").iter();
-    processes
-        .filter_map(|process| Some((text(process, "module").to_owned(), process["pid"].as_u64()?)))
-        .collect()
-}
-
 #[test]
 fn a_street_is_ready_when_every_module_was_heard() {
     let (mut up, ready) = up(&["--bays", "2"]);
@@ -290,6 +288,40 @@ fn a_crashed_module_is_back_in_its_place() {
         request(control, "POST", "/control/processes/bay-01/light/paint", "").0,
         404
     );
+}
+
+#[test]
+fn a_machine_restarts_with_everything_on_it() {
+    let (_up, ready) = up(&[]);
+    let control = text(&ready, "control");
+    for (boots, verb) in [(2, "restart"), (3, "cut")] {
+        let before = processes(control);
+        let path = format!("/control/bays/bay-01/power/{verb}");
+        assert_eq!(request(control, "POST", &path, "").0, 202);
+        let after = until(|| {
+            let (_, bay) = request(control, "GET", "/control/bays/bay-01", "");
+            let up = bay["boots"] == boots && bay["phase"] == "running";
+            up.then(|| processes(control))
+        });
+        assert_eq!(after.len(), before.len());
+        for (module, pid) in before {
+            gone(pid);
+            assert!(after.iter().all(|(_, other)| *other != pid), "{module}");
+        }
+    }
+    let (_, bays) = request(control, "GET", "/control/bays", "");
+    assert_eq!(bays[0]["deviceId"], "bay-01");
+    assert_eq!(bays[0]["serial"], "10000000b0b00001");
+    assert_eq!(bays[0]["portal"], Value::Null);
+    let identity = r#"{"idScope":"0ne1","registrationId":"r","symmetricKey":"AAAA"}"#;
+    for (path, body, status) in [
+        ("/control/bays/bay-09/power/cut", "", 404),
+        ("/control/bays/bay-01/power/faint", "", 404),
+        ("/control/bays/bay-01/card", "{}", 422),
+        ("/control/bays/bay-01/card", identity, 409),
+    ] {
+        assert_eq!(request(control, "POST", path, body).0, status, "{path}");
+    }
 }
 
 #[test]

@@ -167,3 +167,13 @@ pub(crate) fn text<'a>(object: &'a Value, key: &str) -> &'a str {
 pub(crate) fn exists(path: &str) -> bool {
     Path::new(path).exists()
 }
+
+/// Process ids of the modules, by name.
+pub(crate) fn processes(control: &str) -> Vec<(String, u64)> {
+    let (status, processes) = request(control, "GET", "/control/processes", "");
+    assert_eq!(status, 200);
+    let processes = processes.as_array().expect("a list").iter();
+    processes
+        .filter_map(|process| Some((text(process, "module").to_owned(), process["pid"].as_u64()?)))
+        .collect()
+}

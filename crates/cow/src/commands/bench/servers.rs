@@ -40,27 +40,12 @@ enum Kind {
 impl Server {
     /// `cow sim` of this very binary, with a journal in `directory`.
     pub(super) async fn hub(directory: &Path) -> Result<Self> {
-        let program = std::env::current_exe().context("cannot tell where this program is")?;
-        let mut command = pinned(&program);
-        command
-            .args(["sim", "--json", "--port-base", "0", "--state"])
-            .arg(directory);
-        let mut process = command
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start `cow sim`")?;
-        let stdout = process
-            .stdout
-            .take()
-            .context("the simulator has no standard output")?;
-        let mut line = String::new();
-        BufReader::new(stdout).read_line(&mut line).await?;
-        let ready: Value = serde_json::from_str(&line).context("`cow sim` did not come up")?;
+        let (process, ready) = simulator(directory).await?;
         let text = |name: &str| {
             ready[name]
                 .as_str()
                 .map(str::to_owned)
-                .with_context(|| format!("no {name} in {line}"))
+                .with_context(|| format!("no {name} in what `cow sim` says"))
         };
         let host = text("hubHostName")?;
         Ok(Self {
@@ -156,6 +141,25 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// `cow sim` of this very binary, with a journal in `directory`; and what it says when it is ready.
+pub(super) async fn simulator(directory: &Path) -> Result<(Child, Value)> {
+    let program = std::env::current_exe().context("cannot tell where this program is")?;
+    let mut process = pinned(&program)
+        .args(["sim", "--json", "--port-base", "0", "--state"])
+        .arg(directory)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start `cow sim`")?;
+    let stdout = process
+        .stdout
+        .take()
+        .context("the simulator has no standard output")?;
+    let mut line = String::new();
+    BufReader::new(stdout).read_line(&mut line).await?;
+    let ready = serde_json::from_str(&line).context("`cow sim` did not come up")?;
+    Ok((process, ready))
 }
 
 /// Memory of a process in KiB as the kernel counts it: resident, and its proportional share of that.

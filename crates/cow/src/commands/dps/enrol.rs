@@ -1,9 +1,7 @@
 //! From arguments to the service API's documents.
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
 use hub_proto::dps::enrollment::{
     Attestation, Capabilities, Certificate, CertificatePair, EnrollmentGroup, IndividualEnrollment,
     InitialProperties, InitialTwin, Keys, ProvisioningStatus, ReprovisionPolicy, Terms,
@@ -15,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::json_arg;
 use crate::output::UsedWrongly;
+use crate::pem_file;
 
 /// What groups and individual enrolments have in common.
 #[derive(Debug, clap::Args)]
@@ -124,11 +123,9 @@ fn key(text: Option<String>) -> Result<Option<SymmetricKey>, UsedWrongly> {
 }
 
 fn certificate(path: &Path) -> anyhow::Result<CertificatePair> {
-    let pem = fs::read_to_string(path)
-        .with_context(|| format!("cannot read the certificate {}", path.display()))?;
     Ok(CertificatePair {
         primary: Some(Certificate {
-            certificate: Some(pem),
+            certificate: Some(pem_file::read(path)?),
             info: None,
         }),
         secondary: None,

@@ -113,7 +113,7 @@ pub(super) fn attempt(attempt: &Value) -> String {
         paint(&format!("over {}", text(attempt, "transport")), FAINT),
     )];
     let mut say = |label: &str, value: &Value| {
-        if !value.is_null() {
+        if !value.is_null() && value != "" {
             lines.push(format!(
                 "  {} {}",
                 paint(&format!("{label:9}"), FAINT),

@@ -43,5 +43,5 @@ export function complain(error) {
 }
 
 export const command = (body) => send("POST", `/control/boards/${part(bay)}`, body).catch(complain);
-export const invoke = (module, methodName, payload) =>
-  send("POST", `/control/methods/${target(module)}`, { methodName, payload, responseTimeoutInSeconds: 30, connectTimeoutInSeconds: 0 });
+export const invoke = (module, methodName, payload, connectTimeoutInSeconds = 0) =>
+  send("POST", `/control/methods/${target(module)}`, { methodName, payload, responseTimeoutInSeconds: 30, connectTimeoutInSeconds });

@@ -20,6 +20,7 @@ function showState(state) {
   if (state.lamp.colour !== shown) showLamp(state.lamp.colour);
 }
 
+const { serial } = document.getElementById("identity").dataset;
 let shown = null;
 function showLamp(colour) {
   shown = colour;
@@ -30,6 +31,7 @@ function showLamp(colour) {
 
 function observe(observation) {
   if (observation.deviceId && observation.deviceId !== device) return;
+  if (observation.registrationId && observation.registrationId.toLowerCase() !== serial) return;
   facts.observe(observation);
   links.observe(observation);
   modules.observe(observation);

@@ -21,6 +21,7 @@ const readers = {
   twin: (o) => ({ group: "twin", what: plain(o.section), text: `version ${o.version} · ${brief(o.patch)}`, detail: o.patch }),
   method: (o) => ({ group: "method", what: o.name, text: `${o.status} in ${o.durationMs} ms`, bad: o.status >= 400, detail: o }),
   connection: (o) => ({ group: "link", what: o.state, text: o.reason ?? "", bad: o.state !== "connected" }),
+  provisioning: (o) => ({ group: "link", what: `registration ${o.state}`, text: o.hub ?? o.reason, bad: o.state !== "assigned", detail: o }),
   upstream: (o) => ({ group: "link", what: `upstream ${o.state}`, text: o.pending ? `${o.pending} waiting` : "nothing waits", bad: o.state === "cut" }),
   lever: (o) => ({ group: "link", what: "lever", text: o.text ?? brief(o) }),
 };

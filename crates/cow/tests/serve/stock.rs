@@ -1,0 +1,174 @@
+//! `cow up --stock`: a board that nobody knows, from its first start to a project and back, by the commands a person has.
+
+use serde_json::{Value, json};
+
+use crate::running::{Running, cow, exists, processes, request, text, until};
+
+/// The first bay's board.
+const SERIAL: &str = "10000000b0b00001";
+
+struct Stock {
+    _up: Running,
+    ready: Value,
+    control: String,
+}
+
+impl Stock {
+    fn start(args: &[&str]) -> Self {
+        let base = ["up", "--stock", "--headless", "--json", "--port-base", "0"];
+        let mut up = Running::start(&[&base[..], args].concat());
+        let ready = up.ready();
+        let control = text(&ready, "control").to_owned();
+        Self {
+            _up: up,
+            ready,
+            control,
+        }
+    }
+
+    fn cow(&self, args: &[&str]) -> Value {
+        let (code, stdout, stderr) = cow(&[args, &["--json", "--control", &self.control]].concat());
+        assert_eq!(code, Some(0), "cow {args:?}: {stderr}");
+        serde_json::from_str(&stdout).unwrap_or_default()
+    }
+
+    fn bay(&self) -> Value {
+        request(&self.control, "GET", "/control/bays/bay-01", "").1
+    }
+
+    /// Waits until the machine has come up for the `boots`th time, with its modules at work.
+    fn runs(&self, boots: u64) {
+        until(|| {
+            let bay = self.bay();
+            let runs = bay["phase"] == "running" && bay["boots"].as_u64() >= Some(boots);
+            runs.then_some(())
+        });
+        let device = json!(SERIAL);
+        assert_eq!(self.bay()["deviceId"], device);
+    }
+
+    /// What the device has to be told to become one of a group.
+    fn identity(&self, group: &str) -> String {
+        self.cow(&["dps", "group", "add", group, "--edge"]);
+        let derived = self.cow(&["dps", "derive-key", group, SERIAL]);
+        let port = text(&self.ready, "https")
+            .rsplit(':')
+            .next()
+            .expect("a port");
+        let host = text(&self.ready, "provisioningHost");
+        json!({
+            "idScope": self.ready["idScope"],
+            "registrationId": SERIAL,
+            "symmetricKey": derived["key"],
+            "globalEndpoint": format!("{host}:{port}"),
+        })
+        .to_string()
+    }
+
+    fn invoke(&self, method: &str, payload: &str) -> Value {
+        let target = format!("{SERIAL}/provisioning");
+        let args = [
+            "method",
+            &target,
+            method,
+            payload,
+            "--connect-timeout",
+            "30",
+        ];
+        self.cow(&args)
+    }
+
+    /// The group that the provisioning service has the device in.
+    fn group(&self) -> Value {
+        let registered = self.cow(&["dps", "registrations"]);
+        registered["symmetricKey"]["enrollmentGroupId"].clone()
+    }
+}
+
+#[test]
+fn a_board_waits_for_its_identity_and_serves_its_own_page() {
+    let stock = Stock::start(&["--bays", "2"]);
+    let boards = stock.ready["boards"].as_array().expect("a list");
+    let serials: Vec<_> = boards.iter().map(|board| text(board, "serial")).collect();
+    assert_eq!(serials, [SERIAL, "10000000b0b00002"]);
+    for board in boards {
+        let (status, _) = request(text(board, "portal"), "GET", "/", "");
+        assert!((200..400).contains(&status), "{status}");
+        assert!(text(board, "portalPin").len() >= 6);
+    }
+    assert_ne!(boards[0]["portalPin"], boards[1]["portalPin"]);
+    assert_eq!(stock.ready["devices"], json!([]));
+    until(|| (stock.bay()["phase"] == "unprovisioned").then_some(()));
+    assert_eq!(stock.bay()["deviceId"], Value::Null);
+    // Nothing runs but the host's service.
+    let names: Vec<_> = processes(&stock.control)
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(names, ["bay-01/host", "bay-02/host"]);
+}
+
+#[test]
+fn from_stock_to_a_project_and_back() {
+    let state = tempfile::tempdir().expect("a directory");
+    let state = state.path().to_str().expect("UTF-8");
+    {
+        let stock = Stock::start(&["--state", state]);
+        let wrong = r#"{"idScope":"a b","registrationId":"r","symmetricKey":"AAAA"}"#;
+        let card = "/control/bays/bay-01/card";
+        assert_eq!(request(&stock.control, "POST", card, wrong).0, 400);
+
+        // As imaging does. The board goes by its serial number as well.
+        let imaged = stock.identity("stock");
+        let card = format!("/control/bays/{SERIAL}/card");
+        let (status, answer) = request(&stock.control, "POST", &card, &imaged);
+        assert_eq!(status, 202, "{answer}");
+        stock.runs(2);
+        assert_eq!(stock.group(), "stock");
+        let file = text(&stock.ready["boards"][0], "identityFile");
+        until(|| (!exists(file)).then_some(()));
+
+        let boots = stock.bay()["boots"].as_u64().expect("a number");
+        let answer = stock.invoke("setup", &stock.identity("north"));
+        assert_eq!(answer["status"], 200, "{answer}");
+        stock.runs(boots + 1);
+        assert_eq!(stock.group(), "north");
+
+        let report = stock.invoke("test", "{}");
+        assert_eq!(report["payload"]["passed"], true, "{report}");
+
+        // A machine whose plug was pulled comes up as who it was.
+        let boots = stock.bay()["boots"].as_u64().expect("a number");
+        let cut = "/control/bays/bay-01/power/cut";
+        assert_eq!(request(&stock.control, "POST", cut, "").0, 202);
+        stock.runs(boots + 1);
+        assert_eq!(stock.group(), "north");
+
+        let boots = stock.bay()["boots"].as_u64().expect("a number");
+        let answer = stock.invoke("reset", "{}");
+        assert_eq!(answer["status"], 200, "{answer}");
+        stock.runs(boots + 1);
+        assert_eq!(stock.group(), "stock");
+    }
+    // All of it is kept, whichever ports the street has now.
+    let stock = Stock::start(&["--state", state]);
+    stock.runs(1);
+    assert_eq!(stock.group(), "stock");
+}
+
+#[test]
+fn a_machine_that_is_not_let_in_says_why() {
+    let stock = Stock::start(&[]);
+    let imaged = stock.identity("stock");
+    let (status, _) = request(&stock.control, "POST", "/control/bays/bay-01/card", &imaged);
+    assert_eq!(status, 202);
+    stock.runs(2);
+    stock.cow(&["dps", "group", "add", "stock", "--edge", "--disabled"]);
+    let restart = "/control/bays/bay-01/power/restart";
+    assert_eq!(request(&stock.control, "POST", restart, "").0, 202);
+    let refused = until(|| Some(stock.bay()).filter(|bay| bay["phase"] == "refused"));
+    assert!(text(&refused, "message").contains("disabled"), "{refused}");
+    // Once it is let in again, nobody has to restart anything.
+    stock.cow(&["dps", "group", "add", "stock", "--edge"]);
+    stock.runs(3);
+}
