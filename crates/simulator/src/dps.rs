@@ -10,6 +10,7 @@
 //! taken before a hub's, never after.
 
 mod allocation;
+mod answer;
 mod assigning;
 mod attempts;
 mod attestation;
@@ -38,7 +39,7 @@ use tokio_util::task::TaskTracker;
 pub(crate) use attestation::Credential;
 pub use enrolling::EnrollFault;
 pub(crate) use enrolling::{Precondition, no_keys};
-pub(crate) use https::answer;
+pub(crate) use https::serve_request;
 pub use levers::DpsLever;
 pub(crate) use mqtt::{is_meant, serve};
 

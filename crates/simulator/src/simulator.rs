@@ -1,14 +1,13 @@
 //! The simulator as a whole: how it starts, what it offers, and how it stops.
 
 mod provisioning;
+mod starting;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use hub_proto::connection_string::ConnectionString;
 use hub_proto::identity::Identity;
@@ -18,23 +17,16 @@ use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::broadcast;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::connection::Services;
 use crate::dps::Dps;
 use crate::hub::{Caller, Credentials, Hub, IdentityFault, InvokeError, SendError, TwinFault};
 use crate::journal::JournalError;
-use crate::levers::{Lever, LinkState, Target};
-use crate::listening::{self, Bound, Ports};
-use crate::options::Options;
-use crate::pki::{Authority, PkiError, server_config};
+use crate::levers::{Lever, Target};
+use crate::pki::{Authority, PkiError};
 use crate::trace::Observation;
-use crate::{control, lock, websocket, workload};
-
-/// How often the hub looks at what time asks of it.
-const TICK: Duration = Duration::from_millis(250);
+use crate::{control, lock, workload};
 
 /// Why a simulator did not start.
 #[derive(Debug, Error)]
@@ -110,86 +102,6 @@ pub struct Simulator {
 }
 
 impl Simulator {
-    /// Binds every port, loads what is kept, and serves.
-    ///
-    /// # Errors
-    /// When a port, the certificates or the state cannot be had; nothing is left running then.
-    pub async fn start(options: Options) -> Result<Arc<Self>, StartError> {
-        let own = bind(options.address, options.ports)?;
-        let ports = Ports {
-            mqtt: own.mqtt.address.port(),
-            https: own.https.address.port(),
-        };
-        let more: Vec<Listeners> = options
-            .more_hubs
-            .iter()
-            .map(|linked| bind(linked.address, ports))
-            .collect::<Result<_, _>>()?;
-        make_private(&options.run).map_err(|source| StartError::Run {
-            path: options.run.clone(),
-            source,
-        })?;
-        let authority = Arc::new(Authority::load_or_create(&options.pki)?);
-        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let hub = open_hub(&options)?;
-        let more_hubs: Vec<Arc<Hub>> = options
-            .more_hubs
-            .iter()
-            .map(|linked| open_hub(&options.of_linked(linked)))
-            .collect::<Result<_, _>>()?;
-        let dps = provisioning::open(&options, &hub, &more_hubs, &authority, &tasks, &stop)?;
-        let simulator = Arc::new(Self {
-            hub,
-            more_hubs,
-            dps,
-            authority,
-            run: options.run,
-            mqtt: own.mqtt.address,
-            https: own.https.address,
-            sockets: Mutex::default(),
-            tasks,
-            stop,
-        });
-        simulator.serve(own, more)?;
-        Ok(simulator)
-    }
-
-    /// Serves every hub on its own listeners; the provisioning service answers on all of them.
-    fn serve(&self, own: Listeners, more: Vec<Listeners>) -> Result<(), StartError> {
-        let listeners = std::iter::once(own).chain(more);
-        let mut served = Vec::new();
-        for (hub, listeners) in self.hubs().zip(listeners) {
-            let issued = self
-                .authority
-                .issue_server(&hub.names.hub, &hub.names.accepted)?;
-            let (mqtt_tls, https_tls) = (
-                server_config(&issued, &[])?,
-                server_config(&issued, &[b"http/1.1"])?,
-            );
-            served.push((hub, listeners, mqtt_tls, https_tls));
-        }
-        for (hub, listeners, mqtt_tls, https_tls) in served {
-            let services = Services {
-                hub: hub.clone(),
-                dps: self.dps.clone(),
-            };
-            self.tasks.spawn(listening::serve_mqtt(
-                listeners.mqtt,
-                mqtt_tls.into(),
-                services.clone(),
-                self.stop.clone(),
-            ));
-            self.tasks.spawn(listening::serve_https(
-                listeners.https,
-                https_tls.into(),
-                websocket::router(services),
-                self.stop.clone(),
-            ));
-            self.tasks.spawn(tick(hub.clone(), self.stop.clone()));
-        }
-        Ok(())
-    }
-
     fn hubs(&self) -> impl Iterator<Item = &Arc<Hub>> {
         std::iter::once(&self.hub).chain(&self.more_hubs)
     }
@@ -441,63 +353,6 @@ impl Simulator {
     pub(crate) fn stopped(&self) -> CancellationToken {
         self.stop.clone()
     }
-}
-
-/// Where one hub listens.
-struct Listeners {
-    mqtt: Bound,
-    https: Bound,
-}
-
-fn bind(ip: IpAddr, ports: Ports) -> Result<Listeners, StartError> {
-    let bind = |port| {
-        let address = SocketAddr::new(ip, port);
-        listening::bind(ip, port).map_err(|source| StartError::Bind { address, source })
-    };
-    Ok(Listeners {
-        mqtt: bind(ports.mqtt)?,
-        https: bind(ports.https)?,
-    })
-}
-
-fn open_hub(options: &Options) -> Result<Arc<Hub>, StartError> {
-    let hub = Arc::new(Hub::open(options.state.as_deref(), options.names())?);
-    hub.ensure_policies().map_err(StartError::Journal)?;
-    // Levers are at rest when a simulator starts, whatever the one before it was made to suffer.
-    let up = Lever::Upstream(LinkState::Up);
-    hub.pull(&Target::Everybody, up)
-        .map_err(StartError::Journal)?;
-    Ok(hub)
-}
-
-async fn tick(hub: Arc<Hub>, stop: CancellationToken) {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // A full disk stays full for longer than anybody wants to read of it.
-    let mut failing = false;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = ticks.tick() => match hub.tick() {
-                Ok(()) if failing => {
-                    failing = false;
-                    tracing::warn!("the journal can be written again");
-                }
-                Err(error) if !failing => {
-                    failing = true;
-                    tracing::error!(%error, "the journal cannot be written; nothing is acknowledged until it can");
-                }
-                _ => {}
-            },
-        }
-    }
-}
-
-fn make_private(directory: &Path) -> io::Result<()> {
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(directory)
 }
 
 impl Hub {

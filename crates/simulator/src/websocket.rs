@@ -32,7 +32,7 @@ pub(crate) fn router(services: Services) -> Router {
             "/twins/{device}/modules/{module}/methods",
             post(module_method),
         )
-        .fallback(dps::answer)
+        .fallback(dps::serve_request)
         .with_state(services)
 }
 

@@ -8,10 +8,14 @@ use hub_proto::dps::registration::RegistrationId;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::Core;
 use super::registry::Source;
+use crate::trace::What;
 
 /// How many attempts are remembered.
 const KEPT: usize = 1000;
+/// Longest text of an attempt, in characters.
+const LONGEST_TEXT: usize = 400;
 
 /// The way a registration came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -99,6 +103,63 @@ impl Attempts {
             registration_id.is_none_or(|id| id.eq_ignore_ascii_case(&attempt.registration_id))
         };
         self.0.iter().rev().filter(wanted).cloned().collect()
+    }
+}
+
+impl Core {
+    /// Keeps an attempt for the explain view, and tells watchers once the journal has what it led to.
+    pub(super) fn explain(&mut self, mut attempt: Attempt) {
+        for text in [
+            &mut attempt.registration_id,
+            &mut attempt.presented,
+            &mut attempt.reason,
+        ] {
+            shorten(text);
+        }
+        if attempt.outcome != Outcome::Assigning {
+            self.tell(&attempt);
+        }
+        self.attempts.add(attempt);
+    }
+
+    /// An attempt that was not decided is now.
+    pub(super) fn explain_outcome(
+        &mut self,
+        operation_id: &str,
+        outcome: Outcome,
+        reason: String,
+        placed: Option<(&str, &str)>,
+    ) {
+        let Some(attempt) = self.attempts.of_operation(operation_id) else {
+            return;
+        };
+        attempt.outcome = outcome;
+        attempt.reason = reason;
+        attempt.hub = placed.map(|(hub, _)| hub.to_owned());
+        attempt.device_id = placed.map(|(_, device)| device.to_owned());
+        let attempt = attempt.clone();
+        self.tell(&attempt);
+    }
+
+    fn tell(&mut self, attempt: &Attempt) {
+        let device = attempt.device_id.as_deref();
+        let device = device.and_then(|id| hub_proto::identity::Identity::device(id).ok());
+        let observation = self.trace.observe(device.as_ref(), || What::Provisioning {
+            registration_id: attempt.registration_id.clone(),
+            state: attempt.outcome.name(),
+            matched: attempt.matched.clone(),
+            hub: attempt.hub.clone(),
+            reason: attempt.reason.clone(),
+        });
+        self.observed.extend(observation);
+    }
+}
+
+/// Much of an attempt is what a stranger wrote.
+fn shorten(text: &mut String) {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST_TEXT) {
+        text.truncate(end);
+        text.push('…');
     }
 }
 

@@ -23,7 +23,7 @@ use super::Dps;
 const LONGEST_BODY: usize = 1 << 20;
 
 /// Answers whatever the hub has no path for.
-pub(crate) async fn answer(State(dps): State<Arc<Dps>>, request: Request) -> Response {
+pub(crate) async fn serve_request(State(dps): State<Arc<Dps>>, request: Request) -> Response {
     if dps.is_unreachable() {
         return broken_off();
     }

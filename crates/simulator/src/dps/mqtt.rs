@@ -13,9 +13,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::Dps;
+use super::answer::Answer;
 use super::attempts::Transport;
 use super::attestation::Proof;
-use super::registering::{Answer, Caller};
+use super::registering::Caller;
 use crate::certificates::PeerCertificates;
 use crate::connection::{Link, silence_of};
 use crate::wire::{self, Connect, Packet, QoS, ReturnCode};

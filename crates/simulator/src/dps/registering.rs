@@ -5,19 +5,18 @@
 
 use std::sync::Arc;
 
-use hub_proto::dps::error::{DpsErrorCode, ErrorBody};
+use hub_proto::dps::error::DpsErrorCode;
 use hub_proto::dps::registration::{
     Operation, RegisterBody, RegistrationId, RegistrationState, Status,
 };
 use jiff::Timestamp;
-use serde::Serialize;
 use serde_json::Value;
 
+use super::answer::Answer;
 use super::attempts::{Attempt, Outcome, Transport, name_of};
 use super::attestation::{self, Admitted, Proof, Refused};
 use super::registry::Source;
 use super::{Core, Dps};
-use crate::trace::What;
 
 /// Who asks, before anything is checked.
 #[derive(Debug, Clone, Copy)]
@@ -26,18 +25,6 @@ pub(crate) struct Caller<'a> {
     pub(crate) registration_id: &'a str,
     pub(crate) proof: Proof<'a>,
     pub(crate) transport: Transport,
-}
-
-/// What a device is told, over either transport.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    /// Seconds.
-    pub(crate) retry_after: Option<u32>,
-    /// JSON.
-    pub(crate) body: String,
-    /// What to ask with, where a registration has begun.
-    pub(crate) operation_id: Option<String>,
 }
 
 /// A registration that was let in and is not decided.
@@ -265,7 +252,8 @@ impl Dps {
         if !caller.id_scope.eq_ignore_ascii_case(scope) {
             return Err((
                 Answer::error(DpsErrorCode::NotFound, "ID scope not found.", now),
-                format!("the id scope {:?} is not {scope}", caller.id_scope),
+                // What it said instead is not repeated: people mix up the fields of a form, and one of them is a key.
+                format!("the id scope is not {scope}"),
             ));
         }
         caller.registration_id.parse().map_err(
@@ -316,65 +304,6 @@ impl Dps {
             "The service cannot keep what it decides.",
             Timestamp::now(),
         )
-    }
-}
-
-impl Core {
-    /// Keeps an attempt for the explain view, and tells watchers once the journal has what it led to.
-    fn explain(&mut self, attempt: Attempt) {
-        if attempt.outcome != Outcome::Assigning {
-            self.tell(&attempt);
-        }
-        self.attempts.add(attempt);
-    }
-
-    /// An attempt that was not decided is now.
-    pub(super) fn explain_outcome(
-        &mut self,
-        operation_id: &str,
-        outcome: Outcome,
-        reason: String,
-        placed: Option<(&str, &str)>,
-    ) {
-        let Some(attempt) = self.attempts.of_operation(operation_id) else {
-            return;
-        };
-        attempt.outcome = outcome;
-        attempt.reason = reason;
-        attempt.hub = placed.map(|(hub, _)| hub.to_owned());
-        attempt.device_id = placed.map(|(_, device)| device.to_owned());
-        let attempt = attempt.clone();
-        self.tell(&attempt);
-    }
-
-    fn tell(&mut self, attempt: &Attempt) {
-        let device = attempt.device_id.as_deref();
-        let device = device.and_then(|id| hub_proto::identity::Identity::device(id).ok());
-        let observation = self.trace.observe(device.as_ref(), || What::Provisioning {
-            registration_id: attempt.registration_id.clone(),
-            state: attempt.outcome.name(),
-            matched: attempt.matched.clone(),
-            hub: attempt.hub.clone(),
-            reason: attempt.reason.clone(),
-        });
-        self.observed.extend(observation);
-    }
-}
-
-impl Answer {
-    pub(super) fn new(status: u16, retry_after: Option<u32>, body: &impl Serialize) -> Self {
-        Self {
-            status,
-            retry_after,
-            // Plain documents: there is nothing in them that JSON could not say.
-            body: serde_json::to_string(body).unwrap_or_default(),
-            operation_id: None,
-        }
-    }
-
-    pub(super) fn error(code: DpsErrorCode, message: &str, now: Timestamp) -> Self {
-        let body = ErrorBody::new(code, message, crate::tracking_id(), now);
-        Self::new(code.status(), None, &body)
     }
 }
 

@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::answer::Answer;
 use super::attempts::Transport;
 use super::attestation::Proof;
-use super::registering::{Answer, Caller};
+use super::registering::Caller;
 use super::{Dps, DpsLever, EnrollFault, Linked, Opening, Precondition};
 use crate::hub::{Hub, Names};
 

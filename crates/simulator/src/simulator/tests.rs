@@ -1,4 +1,4 @@
-//! The simulator as a whole: that it stops.
+//! The simulator as a whole: that it starts with what it is given, and stops.
 
 use std::time::Duration;
 
@@ -7,8 +7,10 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::*;
+use crate::options::Options;
 
 mod certificates;
+mod provisioning;
 
 #[tokio::test]
 async fn a_client_that_says_nothing_does_not_hold_up_the_end() {

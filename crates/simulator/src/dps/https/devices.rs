@@ -11,9 +11,10 @@ use hub_proto::percent;
 use super::{header_text, json, status_of};
 use crate::certificates::PeerCertificates;
 use crate::dps::Dps;
+use crate::dps::answer::Answer;
 use crate::dps::attempts::Transport;
 use crate::dps::attestation::Proof;
-use crate::dps::registering::{Answer, Caller};
+use crate::dps::registering::Caller;
 
 /// `/{scope}/registrations/{rest}`.
 pub(super) fn answer(

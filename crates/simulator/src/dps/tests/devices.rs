@@ -22,7 +22,7 @@ async fn ask(
         request = request.header(header::AUTHORIZATION, token);
     }
     let request = request.body(body.to_owned().into()).expect("a request");
-    let response: Response<_> = crate::dps::answer(State(bench.dps.clone()), request).await;
+    let response: Response<_> = crate::dps::serve_request(State(bench.dps.clone()), request).await;
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)
         .await

@@ -52,7 +52,7 @@ impl<'a> Operator<'a> {
             body.to_string()
         };
         let request = request.body(body.into()).expect("a request");
-        let response = crate::dps::answer(State(self.bench.dps.clone()), request).await;
+        let response = crate::dps::serve_request(State(self.bench.dps.clone()), request).await;
         let (parts, body) = response.into_parts();
         let body: Bytes = axum::body::to_bytes(body, usize::MAX)
             .await
