@@ -206,6 +206,14 @@ impl Dps {
         lock(&self.core)
     }
 
+    /// The state, when the journal has all of it: for those who are told of it.
+    fn lock_kept(&self) -> io::Result<MutexGuard<'_, Core>> {
+        let mut core = self.lock();
+        // A write that failed may have left changes that nobody may hear of.
+        core.commit()?;
+        Ok(core)
+    }
+
     pub(crate) fn id_scope(&self) -> String {
         self.lock().registry.id_scope.clone()
     }

@@ -48,6 +48,9 @@ pub enum StartError {
     /// What a new hub needs could not be written down.
     #[error("the journal cannot be written")]
     Journal(#[source] io::Error),
+    /// The default deployment is none.
+    #[error("the default deployment cannot be used")]
+    Deployment(#[source] IdentityFault),
     /// The directory for sockets could not be made.
     #[error("cannot make the directory {path} for the modules' sockets")]
     Run {

@@ -55,8 +55,8 @@ impl From<EnrollFault> for Fault {
 
 async fn overview(State(simulator): Shared) -> Result<Json<Value>, Fault> {
     let dps = simulator.dps();
-    let enrollments: Vec<_> = dps.enrollments().iter().map(individual).collect();
-    let groups: Vec<_> = dps.groups().iter().map(of_group).collect();
+    let enrollments: Vec<_> = dps.enrollments()?.iter().map(individual).collect();
+    let groups: Vec<_> = dps.groups()?.iter().map(of_group).collect();
     Ok(Json(json!({
         "idScope": dps.id_scope(),
         "provisioningHost": dps.host,

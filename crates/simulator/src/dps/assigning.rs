@@ -178,6 +178,10 @@ impl Dps {
             let code = DpsErrorCode::HubUnavailable;
             return self.fail(core, begun, Failure { code, message });
         }
+        let left_over = before
+            .as_ref()
+            .and_then(|record| record.leaving.clone())
+            .filter(|from| *from != here);
         let created = before.and_then(|record| record.state.created_date_time_utc);
         let (symmetric_key, x509) = note_of(&begun.admitted);
         let state = RegistrationState {
@@ -197,7 +201,7 @@ impl Dps {
             source: begun.admitted.source,
             operation_id: begun.operation_id.clone(),
             placed: Some(here.clone()),
-            leaving: moved_from.cloned(),
+            leaving: moved_from.cloned().or(left_over),
         };
         let id = begun.id.to_lowercase();
         core.record(Change::Registered {

@@ -166,7 +166,7 @@ impl Dps {
 
     /// An individual enrolment with its keys and how far its registration is.
     pub(crate) fn enrollment(&self, id: &str) -> Result<IndividualEnrollment, EnrollFault> {
-        let core = self.lock();
+        let core = self.lock_kept().map_err(EnrollFault::Journal)?;
         let mut enrollment = core
             .registry
             .enrollment(id)
@@ -178,19 +178,21 @@ impl Dps {
 
     /// A group with its keys.
     pub(crate) fn group(&self, id: &str) -> Result<EnrollmentGroup, EnrollFault> {
-        let core = self.lock();
+        let core = self.lock_kept().map_err(EnrollFault::Journal)?;
         let group = core.registry.group(id).cloned();
         group.ok_or(EnrollFault::NotFound(GROUP))
     }
 
     /// Every individual enrolment by id, as a query shows them: without registrations.
-    pub(crate) fn enrollments(&self) -> Vec<IndividualEnrollment> {
-        self.lock().registry.enrollments.values().cloned().collect()
+    pub(crate) fn enrollments(&self) -> Result<Vec<IndividualEnrollment>, EnrollFault> {
+        let core = self.lock_kept().map_err(EnrollFault::Journal)?;
+        Ok(core.registry.enrollments.values().cloned().collect())
     }
 
     /// Every group by id.
-    pub(crate) fn groups(&self) -> Vec<EnrollmentGroup> {
-        self.lock().registry.groups.values().cloned().collect()
+    pub(crate) fn groups(&self) -> Result<Vec<EnrollmentGroup>, EnrollFault> {
+        let core = self.lock_kept().map_err(EnrollFault::Journal)?;
+        Ok(core.registry.groups.values().cloned().collect())
     }
 
     /// Forgets an individual enrolment and its registration. The device stays in its hub.
@@ -234,7 +236,7 @@ impl Dps {
 
     /// The record of one registration.
     pub(crate) fn registration(&self, id: &str) -> Result<RegistrationState, EnrollFault> {
-        let core = self.lock();
+        let core = self.lock_kept().map_err(EnrollFault::Journal)?;
         let record = core.registry.registration(id);
         record
             .map(|record| record.state.clone())
@@ -246,7 +248,7 @@ impl Dps {
         &self,
         group: Option<&str>,
     ) -> Result<Vec<RegistrationState>, EnrollFault> {
-        let core = self.lock();
+        let core = self.lock_kept().map_err(EnrollFault::Journal)?;
         let states = match group {
             None => core
                 .registry

@@ -78,7 +78,10 @@ impl Dps {
 
     /// A device asks how far its registration is.
     pub(crate) fn operation(&self, caller: &Caller<'_>, operation_id: &str) -> Answer {
-        let core = self.lock();
+        let core = match self.lock_kept() {
+            Ok(core) => core,
+            Err(error) => return self.unwritten(&error),
+        };
         let now = Timestamp::now();
         let id = match self.authorize(&core, caller, now) {
             Ok(id) => id,
@@ -114,7 +117,10 @@ impl Dps {
 
     /// A device looks its record up.
     pub(crate) fn look_up(&self, caller: &Caller<'_>) -> Answer {
-        let core = self.lock();
+        let core = match self.lock_kept() {
+            Ok(core) => core,
+            Err(error) => return self.unwritten(&error),
+        };
         let now = Timestamp::now();
         let id = match self.authorize(&core, caller, now) {
             Ok(id) => id,

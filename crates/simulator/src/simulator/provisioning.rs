@@ -21,6 +21,9 @@ pub(super) fn open(
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) -> Result<Arc<Dps>, StartError> {
+    if let Some(deployment) = &options.default_deployment {
+        check_deployment(deployment).map_err(StartError::Deployment)?;
+    }
     let own = Linked {
         hub: hub.clone(),
         weight: 1,

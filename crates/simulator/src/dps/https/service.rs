@@ -51,7 +51,7 @@ fn of_enrolled<E: Enrolled>(
     match (&parts.method, rest) {
         (&Method::POST, []) => Ok(document(&enrolled::bulk::<E>(dps, read(body)?)?)),
         (&Method::POST, [query]) if is(query, "query") => {
-            query::page(parts, body, E::ITEM_TYPE, E::all(dps))
+            query::page(parts, body, E::ITEM_TYPE, E::all(dps)?)
         }
         (&Method::GET, [id]) => Ok(document(&E::get(dps, id)?)),
         (&Method::PUT, [id]) => Ok(document(&E::put(dps, id, read(body)?, when)?)),

@@ -134,7 +134,7 @@ fn what_breaks_a_rule_is_not_taken() {
         put(&bench, other, Precondition::None),
         Err(EnrollFault::Document(_))
     ));
-    assert!(bench.dps.enrollments().is_empty());
+    assert!(bench.dps.enrollments().expect("all").is_empty());
 }
 
 #[test]

@@ -144,7 +144,17 @@ fn a_full_disk_is_answered_as_the_services_fault() {
     let bench = bench(&["localhost"], Some(directory.path()));
     bench.enrol("r1", &json!({}));
     bench.dps.lock().journal.fill_disk();
+    let other = key("other");
     assert_eq!(refused(&bench.register("r1", &key("r1"))), 500_001);
+    // Nor does anybody hear of what was staged in vain.
+    let group =
+        serde_json::from_value(json!({"enrollmentGroupId": "g", "attestation": with_keys("g")}));
+    let group = bench
+        .dps
+        .put_group("g", group.expect("a group"), Precondition::None);
+    assert!(matches!(group, Err(EnrollFault::Journal(_))));
+    assert!(matches!(bench.dps.group("g"), Err(EnrollFault::Journal(_))));
+    assert_eq!(refused(&bench.poll("r1", &other, "4.0")), 500_001);
 }
 
 #[test]

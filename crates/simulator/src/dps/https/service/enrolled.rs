@@ -34,7 +34,7 @@ pub(super) trait Enrolled {
     fn get(dps: &Dps, id: &str) -> Result<Value, EnrollFault>;
     fn attestation(dps: &Dps, id: &str) -> Result<Attestation, EnrollFault>;
     fn remove(dps: &Dps, id: &str, when: Precondition<'_>) -> Result<(), EnrollFault>;
-    fn all(dps: &Dps) -> Vec<Value>;
+    fn all(dps: &Dps) -> Result<Vec<Value>, EnrollFault>;
 }
 
 pub(super) struct Individuals;
@@ -101,8 +101,8 @@ impl Enrolled for Individuals {
         dps.remove_enrollment(id, when)
     }
 
-    fn all(dps: &Dps) -> Vec<Value> {
-        dps.enrollments().into_iter().map(individual).collect()
+    fn all(dps: &Dps) -> Result<Vec<Value>, EnrollFault> {
+        Ok(dps.enrollments()?.into_iter().map(individual).collect())
     }
 }
 
@@ -147,8 +147,8 @@ impl Enrolled for Groups {
         dps.remove_group(id, when)
     }
 
-    fn all(dps: &Dps) -> Vec<Value> {
-        dps.groups().into_iter().map(group).collect()
+    fn all(dps: &Dps) -> Result<Vec<Value>, EnrollFault> {
+        Ok(dps.groups()?.into_iter().map(group).collect())
     }
 }
 
