@@ -1,9 +1,10 @@
 //! Whatever surrounds the section: not a byte of it changes.
 //!
 //! Sections in many forms are put between arbitrary surroundings; the parts before and behind must
-//! come out as they went in, the identity must be read back, and a second change must do nothing. A
-//! second YAML parser, which this crate does not use otherwise, has to agree. And whatever is broken
-//! in a file, no error shows a piece of it.
+//! come out as they went in, the identity must be read back, and a second change must do nothing.
+//! Parsers that this crate does not use otherwise have to agree: another one of YAML, and of TOML an
+//! older one, as the Edge runtimes in the field were built with. And whatever is broken in a file, no
+//! error shows a piece of it.
 
 #![allow(missing_docs)]
 
@@ -32,7 +33,8 @@ const TOML_AROUND: &[&str] = &[
     "[edge_ca]\ncert='file:///x'\nlist = [ # of\n  1,\n  2, # two\n]\n",
     "[[plugins]]\ntext = \"\"\"\n[provisioning]\nsource = 'x'\n\"\"\"\n",
     "[\"provisioning.attestation\"]\nmethod = 'no'\n",
-    "[watchdog]\nmax_retries = \"infinite\"\nwhen = 2026-01-01T00:00:00Z\nratio = -0.5e3\n",
+    "[watchdog]\nmax_retries = \"infinite\"\nratio = -0.5e3\n",
+    "[times]\nwhen = 2026-01-01T00:00:00Z\n",
 ];
 
 /// Keys at the root, which have to stand before every table.
@@ -95,6 +97,10 @@ struct Parts {
     before: String,
     section: String,
     after: String,
+}
+
+fn without_bom(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}')
 }
 
 fn path(format: Format) -> &'static Path {
@@ -219,8 +225,16 @@ proptest! {
         prop_assert_eq!(&new.with_dps(&identity, path).expect("no change"), &new);
         prop_assert_eq!(&EdgeConfig::parse(new.as_bytes(), path).expect("a configuration"), &new);
 
+        if format == Format::Toml && basic_toml::from_str::<Value>(without_bom(&old)).is_ok() {
+            let told: Value = basic_toml::from_str(without_bom(text)).expect("TOML for an old parser");
+            let attestation = &told["provisioning"]["attestation"];
+            prop_assert_eq!(&told["provisioning"]["source"], "dps");
+            prop_assert_eq!(&told["provisioning"]["id_scope"], identity.id_scope.as_str());
+            prop_assert_eq!(&attestation["registration_id"], identity.registration_id.as_str());
+            prop_assert_eq!(&attestation["symmetric_key"]["value"], &Value::from(identity.symmetric_key.to_base64()));
+        }
         if format == Format::Yaml {
-            let told: Value = serde_saphyr::from_str(text.trim_start_matches('\u{feff}')).expect("YAML for another parser");
+            let told: Value = serde_saphyr::from_str(without_bom(text)).expect("YAML for another parser");
             let attestation = &told["provisioning"]["attestation"];
             prop_assert_eq!(&told["provisioning"]["source"], "dps");
             prop_assert_eq!(&told["provisioning"]["scope_id"], identity.id_scope.as_str());
