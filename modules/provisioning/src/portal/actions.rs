@@ -21,7 +21,7 @@ use super::draft::{Draft, Entered};
 use super::pages::{self, Mistakes, Notice};
 use super::sign_in::Nothing;
 use super::visit::{OwnForm, SignedIn, TOKEN, foreign};
-use super::{Portal, code, picture, show};
+use super::{Portal, code, picture, show, words};
 use crate::desk::Refusal;
 
 /// How long a form waits for the desk. What takes longer goes on, and the page follows it.
@@ -46,16 +46,19 @@ pub(super) async fn home(
 
 fn page(portal: &Portal, visitor: SignedIn, status: StatusCode, mistakes: Mistakes) -> Response {
     let now = Instant::now();
+    let view = portal.desk.view();
     let (draft, kept) = {
         let mut sessions = portal.sessions();
-        let draft = sessions.draft(visitor.0, now).cloned();
+        let draft = sessions.draft(visitor.0, now).map(|draft| {
+            draft.settle(&view);
+            draft.clone()
+        });
         (
             draft.unwrap_or_default(),
             sessions.take_notice(visitor.0, now),
         )
     };
     let token = portal.seal.form_token(visitor.0);
-    let view = portal.desk.view();
     match pages::home(&view, &draft, mistakes, kept, token) {
         Ok(page) => show(status, &page),
         Err(error) => {
@@ -92,8 +95,14 @@ pub(super) async fn setup(
         }
     };
     let answer = timeout(PATIENCE, asked).await;
-    if let Ok(Ok(_)) = answer {
-        forget_draft(&portal, visitor);
+    match &answer {
+        Ok(Ok(_)) => forget_draft(&portal, visitor),
+        Ok(Err(_)) => {
+            if let Some(draft) = portal.sessions().draft(visitor.0, Instant::now()) {
+                draft.keep();
+            }
+        }
+        Err(_) => {}
     }
     reply(
         &portal,
@@ -214,7 +223,7 @@ pub(super) async fn read_picture(
             "no code could be read in that picture; fill it with the code, in good light".into()
         }
     };
-    let problem = pages::as_sentence(&problem);
+    let problem = words::said(&problem);
     (
         StatusCode::UNPROCESSABLE_ENTITY,
         Json(json!({"problem": problem})),

@@ -1,11 +1,12 @@
 //! What a visitor has entered so far: the form, without its key being in it.
 
-use bay::message::{SecretText, SetupRequest};
+use bay::message::{ChangeOutcome, SecretText, SetupRequest};
 use serde::Deserialize;
 
 use crate::desk::{FieldProblem, Refusal};
 use crate::edge_config::Endpoint;
 use crate::registration;
+use crate::view::View;
 
 pub(super) const SYMMETRIC_KEY: &str = "symmetricKey";
 
@@ -27,6 +28,8 @@ pub(super) struct Draft {
     pub(super) registration_id: Option<String>,
     pub(super) global_endpoint: String,
     key: Option<SecretText>,
+    /// Handed in, and not known to have worked.
+    is_sent: bool,
 }
 
 impl Draft {
@@ -44,12 +47,28 @@ impl Draft {
             self.key.take()
         };
         let endpoint = Some(entered.global_endpoint).filter(|text| !text.trim().is_empty());
-        self.take(SetupRequest {
+        let request = self.take(SetupRequest {
             id_scope: entered.id_scope,
             registration_id: entered.registration_id,
             symmetric_key: key.unwrap_or_default(),
             global_endpoint: endpoint,
-        })
+        })?;
+        self.is_sent = true;
+        Ok(request)
+    }
+
+    /// What was handed in was refused.
+    pub(super) fn keep(&mut self) {
+        self.is_sent = false;
+    }
+
+    /// Forgets what was handed in once it has worked; else it is there for another try.
+    pub(super) fn settle(&mut self, view: &View) {
+        let last = view.last_change.as_ref();
+        let has_worked = last.is_some_and(|last| last.outcome == ChangeOutcome::Done);
+        if self.is_sent && view.change.is_none() && has_worked {
+            *self = Self::default();
+        }
     }
 
     /// Takes what a code said. Where it says nothing of the id, `serial` is meant.
@@ -80,6 +99,7 @@ impl Draft {
             registration_id: Some(request.registration_id.clone()),
             global_endpoint: request.global_endpoint.clone().unwrap_or_default(),
             key: is_key.then(|| request.symmetric_key.clone()),
+            is_sent: false,
         };
         checked.map(|_| request)
     }
@@ -87,6 +107,9 @@ impl Draft {
 
 #[cfg(test)]
 mod tests {
+    use bay::message::{ChangeKind, ChangeReport};
+    use jiff::Timestamp;
+
     use super::*;
     use crate::portal::code;
 
@@ -127,6 +150,32 @@ mod tests {
             assert_eq!(refusal.fields[0].field, SYMMETRIC_KEY);
             assert!(!draft.has_key());
         }
+    }
+
+    #[test]
+    fn what_was_handed_in_is_kept_until_it_has_worked() {
+        let mut draft = Draft::default();
+        let mut view = View::default();
+        draft.enter(entered("0ne1", "a", KEY)).expect("a request");
+        let report = |outcome| ChangeReport {
+            kind: ChangeKind::Setup,
+            outcome,
+            step: None,
+            message: String::new(),
+            started_at: Timestamp::UNIX_EPOCH,
+            ended_at: None,
+            interrupted: false,
+        };
+        view.last_change = Some(report(ChangeOutcome::Failed));
+        draft.settle(&view);
+        assert!(draft.has_key());
+        view.last_change = Some(report(ChangeOutcome::Done));
+        let mut refused = draft.clone();
+        refused.keep();
+        refused.settle(&view);
+        assert!(refused.has_key(), "what worked was an earlier change");
+        draft.settle(&view);
+        assert_eq!(draft, Draft::default());
     }
 
     #[test]

@@ -15,7 +15,10 @@ use super::code::CodeError;
 use super::draft::{Draft, SYMMETRIC_KEY};
 use super::{show, words};
 use crate::desk::{FieldProblem, Refusal};
-use crate::view::{LinkState, View};
+use crate::view::{LinkState, Trouble, View};
+
+/// More than these are folded away.
+const ERRORS_AT_ONCE: usize = 2;
 
 /// What the page says first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +37,7 @@ impl Notice {
     }
 
     fn new(kind: &'static str, text: &str) -> Self {
-        let text = as_sentence(text);
+        let text = words::said(text);
         Self { kind, text }
     }
 }
@@ -59,7 +62,7 @@ impl Mistakes {
 
     pub(super) fn of_code(error: &CodeError) -> Self {
         Self {
-            code: Some(as_sentence(&error.to_string())),
+            code: Some(words::said(&error.to_string())),
             ..Self::default()
         }
     }
@@ -156,7 +159,7 @@ fn form(view: &View, draft: &Draft, mistakes: &Mistakes) -> Form {
     // A problem is said of a field, whose name begins the sentence.
     let problem = |name: &str, label: &str| {
         let found = mistakes.fields.iter().find(|problem| problem.field == name);
-        found.map(|problem| as_sentence(&format!("{label} {}", problem.message)))
+        found.map(|problem| words::said(&format!("{label} {}", problem.message)))
     };
     let (title, lead, button) = match view.mode() {
         Mode::None => (
@@ -291,11 +294,14 @@ struct Test<'a> {
 #[template(path = "errors.html")]
 struct Errors<'a> {
     view: &'a View,
+    newest: &'a [Trouble],
+    older: &'a [Trouble],
     now: Timestamp,
 }
 
 impl Live {
     pub(super) fn of(view: &View, token: &str, now: Timestamp) -> askama::Result<Self> {
+        let (newest, older) = view.errors.split_at(view.errors.len().min(ERRORS_AT_ONCE));
         let parts = view.test.iter().flat_map(|test| &test.parts);
         Ok(Self {
             who: who(view, now).render()?,
@@ -313,7 +319,13 @@ impl Live {
                 failed: parts.filter(|part| !part.passed).count(),
             }
             .render()?,
-            errors: Errors { view, now }.render()?,
+            errors: Errors {
+                view,
+                newest,
+                older,
+                now,
+            }
+            .render()?,
         })
     }
 
@@ -359,15 +371,15 @@ fn link(link: &LinkState, now: Timestamp) -> Link {
         LinkState::Connected { since } => (
             "connected",
             "Connected to the hub",
-            format!("since {}", words::age(since, &now).replace(" ago", "")),
+            words::lasting(since, &now),
         ),
         LinkState::Down { why, since } => (
             "down",
             "No link to the hub",
             format!(
                 "{} {}",
-                words::sentence(words::age(since, &now)),
-                as_sentence(why)
+                words::said(words::age(since, &now)),
+                words::said(why)
             ),
         ),
     };
@@ -420,19 +432,6 @@ pub(super) fn say(view: &View) -> String {
         return format!("{}.", words::outcome(&last.kind, &last.outcome));
     }
     format!("{}.", words::mode(&view.mode()))
-}
-
-/// A message as the page shows it: with a capital and a full stop, whoever wrote it.
-pub(super) fn as_sentence(message: &str) -> String {
-    let message = message.trim();
-    let mut letters = message.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string());
-    let end = if message.ends_with(['.', '!', '?']) {
-        ""
-    } else {
-        "."
-    };
-    format!("{}{}{end}", first.unwrap_or_default(), letters.as_str())
 }
 
 impl fmt::Debug for HomePage {

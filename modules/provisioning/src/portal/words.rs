@@ -117,6 +117,14 @@ pub(super) fn age(at: &Timestamp, now: &Timestamp) -> String {
     }
 }
 
+/// How long something has been so.
+pub(super) fn lasting(since: &Timestamp, now: &Timestamp) -> String {
+    match age(since, now).strip_suffix(" ago") {
+        Some(time) => format!("for {time}"),
+        None => "just now".into(),
+    }
+}
+
 /// How long something still is good for.
 pub(super) fn left(until: &Timestamp, now: &Timestamp) -> String {
     match until.as_second().saturating_sub(now.as_second()) {
@@ -143,11 +151,17 @@ pub(super) fn took(ms: &u64) -> String {
     }
 }
 
-/// A fragment as a sentence of its own.
-pub(super) fn sentence(words: impl AsRef<str>) -> String {
-    let mut letters = words.as_ref().chars();
-    let first = letters.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(letters).chain(['.']).collect()
+/// What was said, as a sentence of its own: with a capital and a full stop, whoever said it.
+pub(super) fn said(words: impl AsRef<str>) -> String {
+    let words = words.as_ref().trim();
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    let end = if words.ends_with(['.', '!', '?']) {
+        ""
+    } else {
+        "."
+    };
+    format!("{}{}{end}", first.unwrap_or_default(), letters.as_str())
 }
 
 /// An answer's fields, each with its unit: `{"distanceMm": 742}` is `distance 742 mm`.
@@ -260,7 +274,8 @@ mod tests {
 
     #[test]
     fn a_sentence_begins_and_ends_as_one() {
-        assert_eq!(sentence("3 min ago"), "3 min ago.");
-        assert_eq!(sentence("just now"), "Just now.");
+        assert_eq!(said("3 min ago"), "3 min ago.");
+        assert_eq!(said("élan, and more!"), "Élan, and more!");
+        assert_eq!(said(" it is so.\n"), "It is so.");
     }
 }

@@ -36,7 +36,9 @@ function close() {
 // The device made this text from its own templates, and escaped what others said.
 function replace(place, html) {
   const focused = place.contains(document.activeElement) ? document.activeElement.id : "";
+  const unfolded = place.querySelector("details")?.open;
   place.innerHTML = html;
+  if (unfolded) place.querySelector("details")?.setAttribute("open", "");
   if (focused) document.getElementById(focused)?.focus();
 }
 
