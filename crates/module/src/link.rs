@@ -222,7 +222,7 @@ impl<S: Table> Link<S> {
         within: Duration,
     ) -> bool {
         let sent = async {
-            match self.post(output, body).await {
+            match post(&self.client, output, body).await {
                 Some(receipt) => receipt.await.is_ok(),
                 None => false,
             }
@@ -234,28 +234,7 @@ impl<S: Table> Link<S> {
     /// when there is a link.
     pub async fn send(&mut self, output: &'static str, body: &impl Serialize) {
         // The outbox is what keeps the message from here on; nobody waits for its receipt.
-        drop(self.post(output, body).await);
-    }
-
-    async fn post(&self, output: &'static str, body: &impl Serialize) -> Option<Receipt> {
-        let message = match Message::json(body) {
-            Ok(message) => message.output(output).property(KIND, output),
-            Err(error) => {
-                warn!(output, %error, "a message cannot be written");
-                return None;
-            }
-        };
-        self.client
-            .send(message)
-            .await
-            .inspect_err(|error| {
-                warn!(
-                    output,
-                    error = error_chain(error),
-                    "a message cannot be sent"
-                );
-            })
-            .ok()
+        drop(post(&self.client, output, body).await);
     }
 
     /// Puts a setting in force that the module found out itself, and reports it; `how` says how.
@@ -372,6 +351,28 @@ impl<S: Table> Link<S> {
         }
         after != *before
     }
+}
+
+/// Puts a message into the outbox.
+async fn post(client: &Client, output: &'static str, body: &impl Serialize) -> Option<Receipt> {
+    let message = match Message::json(body) {
+        Ok(message) => message.output(output).property(KIND, output),
+        Err(error) => {
+            warn!(output, %error, "a message cannot be written");
+            return None;
+        }
+    };
+    client
+        .send(message)
+        .await
+        .inspect_err(|error| {
+            warn!(
+                output,
+                error = error_chain(error),
+                "a message cannot be sent"
+            );
+        })
+        .ok()
 }
 
 fn sent(message: &Message) -> Option<Timestamp> {

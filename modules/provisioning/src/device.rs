@@ -114,7 +114,7 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
             serial,
             runtime,
             troubles: VecDeque::new(),
-            others: facts.last.is_some_and(|last| !last.is_over()),
+            others: facts.last.is_some_and(|last| report::is_open(&last)),
             news: true,
             clock: Clock::start(),
             cloud: Arc::new(tools.cloud),
@@ -162,7 +162,13 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
                     .apply
                     .run(self.files.config(), self.files.format())
                     .await;
-                let undone = applied.and_then(|()| self.files.undone(self.clock.now().wall));
+                let undone = match applied {
+                    Ok(()) => self.files.undone(self.clock.now().wall),
+                    Err(failure) => {
+                        self.files.abandon();
+                        Err(failure)
+                    }
+                };
                 if let Err(failure) = undone {
                     self.trouble(None, failure.message);
                 }
@@ -357,7 +363,13 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
                 self.identity.handle_done(Step::Reboot, Err(failure), now);
             }
             Done::Undone(result) => {
-                let result = result.and_then(|()| self.files.undone(now.wall));
+                let result = match result {
+                    Ok(()) => self.files.undone(now.wall),
+                    Err(failure) => {
+                        self.files.abandon();
+                        Err(failure)
+                    }
+                };
                 self.identity.handle_undone(result, now);
             }
             Done::RegisteredAgain(Ok(_)) => info!("the old identity is registered again"),
@@ -488,7 +500,7 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
     fn look(&mut self) {
         let facts = self.files.facts();
         self.stamps = self.files.stamps();
-        self.others = facts.last.as_ref().is_some_and(|last| !last.is_over());
+        self.others = facts.last.as_ref().is_some_and(report::is_open);
         for trouble in facts.troubles {
             self.trouble(None, trouble);
         }

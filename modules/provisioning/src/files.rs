@@ -327,6 +327,13 @@ impl<D: Disk + Clone> Files<D> {
         }
     }
 
+    /// The runtime does not take the old configuration, which is in its place: the next start tries again,
+    /// or the next change, which has it take another one.
+    pub fn abandon(&mut self) {
+        self.change = None;
+        self.unsettled = true;
+    }
+
     fn take_on(&mut self, change: Change<D>, troubles: &mut Vec<String>) -> Found {
         let record = Box::new(change.record().clone());
         self.change = Some(change);

@@ -27,6 +27,10 @@ pub fn of(record: &Record) -> ChangeReport {
             "somebody else changed the configuration meanwhile, and it stays as they left it"
                 .to_owned(),
         ),
+        None if record.has(Mark::Undoing) => (
+            ChangeOutcome::Failed,
+            failed.map_or_else(String::new, |failure| failure.message.clone()),
+        ),
         None => (
             ChangeOutcome::Running,
             format!("the device becomes {}", record.to),
@@ -46,6 +50,11 @@ pub fn of(record: &Record) -> ChangeReport {
         ended_at: record.ended_at(),
         interrupted: record.interrupted,
     }
+}
+
+/// Whether a change is on its way to the new identity.
+pub fn is_open(record: &Record) -> bool {
+    !record.is_over() && !record.has(Mark::Undoing)
 }
 
 /// The step that a change is at, or was when it ended.

@@ -211,7 +211,9 @@ impl Change {
             .as_ref()
             .map_or_else(String::new, |failure| failure.message.clone());
         if let Some(undo) = undo {
-            message.push_str("; the old configuration could not be put back yet: ");
+            message.push_str(
+                "; what was begun could not be cleared away, which the next start does: ",
+            );
             message.push_str(&undo.message);
         }
         self.report(ChangeOutcome::Failed, message, Some(now))

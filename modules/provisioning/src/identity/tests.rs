@@ -457,7 +457,7 @@ fn a_change_that_cannot_be_undone_yet_says_so() {
     let report = machine.last().expect("a report");
     assert_eq!(
         report.message,
-        "it broke; the old configuration could not be put back yet: the disk is full"
+        "it broke; what was begun could not be cleared away, which the next start does: the disk is full"
     );
 }
 
