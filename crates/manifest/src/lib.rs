@@ -1,8 +1,8 @@
 //! Deployment manifests: what an IoT Edge device is told to run, and how messages flow on it.
 //!
 //! [`template`] makes a manifest out of `deployment.template.json` for an architecture, [`Manifest`] reads one and says
-//! everything that is wrong or odd about it, [`route`] is edgeHub's route language, [`create_options`] cuts and joins the
-//! strings a twin can hold.
+//! everything that is wrong or odd about it, [`route`] is edgeHub's route language, [`scalar`] what it computes as the hub's
+//! queries do, [`create_options`] cuts and joins the strings a twin can hold.
 //!
 //! It is *not* the runtime: nothing here starts a container, keeps a twin or moves a message; and it does no IO, the
 //! files and variables a template asks for come in through [`template::Surroundings`].
@@ -18,6 +18,7 @@ mod node;
 mod position;
 mod problem;
 pub mod route;
+pub mod scalar;
 mod source_text;
 mod suggest;
 pub mod template;
@@ -29,3 +30,4 @@ pub use self::manifest::{
 };
 pub use self::position::Position;
 pub use self::problem::{Problem, Severity};
+pub use self::suggest::closest;

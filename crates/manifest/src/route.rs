@@ -14,7 +14,6 @@ mod finding;
 mod function;
 mod lint;
 mod message;
-mod number;
 mod parse;
 mod sample;
 mod sink;

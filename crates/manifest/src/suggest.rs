@@ -1,10 +1,7 @@
 //! "Did you mean".
 
 /// The candidate that is most like `word`, when one is alike enough: at most a third of its letters differ.
-pub(crate) fn closest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     candidates
         .into_iter()

@@ -1,7 +1,7 @@
 //! The functions of the language.
 
-use super::number;
 use super::value::{Type, Value};
+use crate::scalar;
 
 /// A function: what it takes, what it gives, and how.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub(super) static FUNCTIONS: [Function; 23] = [
         of_number(args, f64::ceil)
     }),
     math("floor", "floor(number)", |args| of_number(args, f64::floor)),
-    math("sign", "sign(number)", |args| of_number(args, sign)),
+    math("sign", "sign(number)", |args| of_number(args, scalar::sign)),
     math("sqrt", "sqrt(number)", |args| of_number(args, f64::sqrt)),
     Function {
         name: "power",
@@ -159,11 +159,6 @@ fn of_strings(args: &[Value<'_>], function: fn(&str, &str) -> bool) -> Value<'st
     }
 }
 
-/// Zero for zero, unlike `f64::signum`.
-fn sign(number: f64) -> f64 {
-    if number == 0.0 { 0.0 } else { number.signum() }
-}
-
 fn power(args: &[Value<'_>]) -> Value<'static> {
     match args {
         [Value::Number(base), Value::Number(exponent)] => Value::number(base.powf(*exponent)),
@@ -173,7 +168,7 @@ fn power(args: &[Value<'_>]) -> Value<'static> {
 
 fn as_number(args: &[Value<'_>]) -> Value<'static> {
     match args {
-        [Value::String(text)] => number::parse(text).map_or(Value::Undefined, Value::number),
+        [Value::String(text)] => scalar::as_number(text).map_or(Value::Undefined, Value::number),
         [Value::Number(number)] => Value::number(*number),
         _ => Value::Undefined,
     }
@@ -192,70 +187,44 @@ fn concat(args: &[Value<'_>]) -> Value<'static> {
     Value::string(all)
 }
 
-/// In UTF-16 code units, as .NET counts.
 fn length(args: &[Value<'_>]) -> Value<'static> {
     match args {
-        [Value::String(text)] => Value::Number(units(text)),
+        [Value::String(text)] => Value::Number(scalar::length(text)),
         _ => Value::Undefined,
     }
 }
 
 fn lower(args: &[Value<'_>]) -> Value<'static> {
-    map_chars(args, |char| single(char.to_lowercase()))
-}
-
-fn upper(args: &[Value<'_>]) -> Value<'static> {
-    map_chars(args, |char| single(char.to_uppercase()))
-}
-
-fn map_chars(args: &[Value<'_>], map: fn(char) -> Option<char>) -> Value<'static> {
     match args {
-        [Value::String(text)] => {
-            let mapped: String = text.chars().map(|char| map(char).unwrap_or(char)).collect();
-            Value::string(mapped)
-        }
+        [Value::String(text)] => Value::string(scalar::lower(text)),
         _ => Value::Undefined,
     }
 }
 
-/// The invariant culture maps one character to one: `ß` stays what it is.
-fn single(mut mapped: impl Iterator<Item = char>) -> Option<char> {
-    let first = mapped.next();
-    if mapped.next().is_some() { None } else { first }
+fn upper(args: &[Value<'_>]) -> Value<'static> {
+    match args {
+        [Value::String(text)] => Value::string(scalar::upper(text)),
+        _ => Value::Undefined,
+    }
 }
 
-/// Positions count UTF-16 code units from zero, and fractions of them are cut off. A start at the end gives the empty
-/// string, but only without a length.
 fn substring(args: &[Value<'_>]) -> Value<'static> {
-    let (text, start, length) = match args {
-        [Value::String(text), Value::Number(start)] => (text, *start, None),
+    let part = match args {
+        [Value::String(text), Value::Number(start)] => scalar::substring(text, *start, None),
         [
             Value::String(text),
             Value::Number(start),
             Value::Number(length),
-        ] => (text, *start, Some(*length)),
-        _ => return Value::Undefined,
+        ] => scalar::substring(text, *start, Some(*length)),
+        _ => None,
     };
-    let whole = units(text);
-    let fits = match length {
-        None => (0.0..=whole).contains(&start),
-        Some(length) => (0.0..whole).contains(&start) && (0.0..=whole - start).contains(&length),
-    };
-    if !fits {
-        return Value::Undefined;
-    }
-    let start = truncate(start);
-    let length = length.map_or(usize::MAX, truncate);
-    let part: Vec<u16> = text.encode_utf16().skip(start).take(length).collect();
-    Value::string(String::from_utf16_lossy(&part))
+    part.map_or(Value::Undefined, Value::string)
 }
 
-/// By code unit, -1 when it is not there.
 fn index_of(args: &[Value<'_>]) -> Value<'static> {
     match args {
         [Value::String(text), Value::String(fragment)] => {
-            let index = text.find(fragment.as_ref());
-            Value::Number(index.map_or(-1.0, |index| units(&text[..index])))
+            Value::Number(scalar::index_of(text, fragment))
         }
         _ => Value::Undefined,
     }
@@ -289,21 +258,4 @@ fn is_number(_: Type, value: &Value<'_>) -> Option<bool> {
 
 fn is_string(_: Type, value: &Value<'_>) -> Option<bool> {
     Some(value.as_str().is_some())
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "no text in memory is long enough to lose a unit"
-)]
-fn units(text: &str) -> f64 {
-    text.encode_utf16().count() as f64
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "the caller has checked that it lies within a text"
-)]
-fn truncate(position: f64) -> usize {
-    position as usize
 }

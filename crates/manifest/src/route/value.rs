@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::scalar;
+
 /// The type an expression has before any message is seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {
@@ -47,11 +49,7 @@ pub(super) enum Value<'a> {
 impl<'a> Value<'a> {
     /// A number, for which "not a number" and "undefined" are one.
     pub(super) fn number(value: f64) -> Self {
-        if value.is_nan() {
-            Self::Undefined
-        } else {
-            Self::Number(value)
-        }
+        scalar::defined(value).map_or(Self::Undefined, Self::Number)
     }
 
     pub(super) fn string(value: impl Into<Cow<'a, str>>) -> Self {
@@ -132,20 +130,11 @@ pub(super) fn compare_body(left: &Value<'_>, right: &Value<'_>) -> Option<Orderi
     Some(match (left, right) {
         (Value::Bool(left), Value::Bool(right)) => left.cmp(right),
         (Value::Number(left), Value::Number(right)) => compare_numbers(*left, *right),
-        (Value::String(left), Value::String(right)) => compare_strings(left, right),
+        (Value::String(left), Value::String(right)) => scalar::compare_strings(left, right),
         (Value::NoString, Value::String(_)) => Ordering::Less,
         (Value::String(_), Value::NoString) => Ordering::Greater,
         _ => left.rank().cmp(&right.rank()),
     })
-}
-
-/// By UTF-16 code unit, which is not the order of UTF-8 bytes beyond U+FFFF.
-fn compare_strings(left: &str, right: &str) -> Ordering {
-    if left == right {
-        Ordering::Equal
-    } else {
-        left.encode_utf16().cmp(right.encode_utf16())
-    }
 }
 
 /// .NET's `Double.CompareTo`: not a number equals itself and is less than every number.

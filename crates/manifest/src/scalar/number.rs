@@ -2,8 +2,8 @@
 //! `as_number` does: white space around, a sign on either side, parentheses for "negative", the sign `¤`, thousands
 //! separators anywhere before the decimal point, an exponent, and the words for infinity.
 
-/// The number, or none. "Not a number" is none too: to a route it is undefined.
-pub(super) fn parse(text: &str) -> Option<f64> {
+/// The number, or none. "Not a number" is none too: to an expression it is undefined.
+pub(crate) fn parse(text: &str) -> Option<f64> {
     let mut reader = Reader::new(text);
     match reader.number() {
         Some(number) => Some(number),
