@@ -62,7 +62,7 @@ impl Mistakes {
 
     pub(super) fn of_code(error: &CodeError) -> Self {
         Self {
-            code: Some(words::said(&error.to_string())),
+            code: Some(words::said(error.to_string())),
             ..Self::default()
         }
     }
@@ -159,7 +159,7 @@ fn form(view: &View, draft: &Draft, mistakes: &Mistakes) -> Form {
     // A problem is said of a field, whose name begins the sentence.
     let problem = |name: &str, label: &str| {
         let found = mistakes.fields.iter().find(|problem| problem.field == name);
-        found.map(|problem| words::said(&format!("{label} {}", problem.message)))
+        found.map(|problem| words::said(format!("{label} {}", problem.message)))
     };
     let (title, lead, button) = match view.mode() {
         Mode::None => (

@@ -237,10 +237,7 @@ mod tests {
             let at = Timestamp::from_second(now.as_second() - seconds).expect("a time");
             assert_eq!(age(&at, &now), words);
             let until = Timestamp::from_second(now.as_second() + seconds).expect("a time");
-            let expected = match words.strip_suffix(" ago") {
-                Some(words) => words,
-                None => "a moment",
-            };
+            let expected = words.strip_suffix(" ago").unwrap_or("a moment");
             assert_eq!(left(&until, &now), expected);
         }
         for (ms, words) in [

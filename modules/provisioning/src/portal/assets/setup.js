@@ -37,10 +37,8 @@ form.addEventListener("submit", (event) => {
   event.preventDefault();
   wrong[0].focus();
 });
-for (const field of fields) {
-  field.addEventListener("change", () => check(field));
-  field.addEventListener("input", () => field.hasAttribute("aria-invalid") && check(field));
-}
+// Not before it is sent: words that appear when a field is left push away the button that is being pressed.
+for (const field of fields) field.addEventListener("input", () => field.hasAttribute("aria-invalid") && check(field));
 
 showKey.hidden = false;
 showKey.addEventListener("click", () => {
