@@ -106,3 +106,20 @@ def test_a_refusal_is_explained(driver, street):
         page.until_any("#attempts .attempt", "group stock", "disabled")
         street.ask("PUT", "/control/dps/groups/stock", group | {"provisioningStatus": "enabled"})
         running(page, street, 3)
+
+
+def test_each_board_of_a_street_has_its_own_page(driver):
+    with Simulator("--stock", "--bays", "2", command="up") as street:
+        with opened(driver, street) as page:
+            page.until(".tile[data-bay=bay-02] [data-show=state]", "o identity")
+            page.click(".tile[data-bay=bay-02]")
+            page.until_any("h1", "bay-02 has no identity")
+            page.until("#portal-pin", street.ready["boards"][1]["portalPin"])
+            page.click("#make-stock")
+            page.until("#make-stock", "There is a stock group")
+            page.click("#hand-over")
+            page.until_any("#stream .event", "hc-sr04", within=RESTART)
+            page.click(".brand")
+            page.until_any(".tile[data-bay=bay-02] [data-show=state]", "ree", within=RESTART)
+            page.until(".tile[data-bay=bay-01] [data-show=state]", "o identity")
+        street.end()

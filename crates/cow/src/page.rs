@@ -32,6 +32,7 @@ use board::simulated::SimulatedBoard;
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::street::Vitals;
 use recent::Recent;
 
 /// What the page shows: the bays of one street, and what was last heard of them.
@@ -51,6 +52,8 @@ pub(crate) struct Bay {
     pub(crate) name: String,
     /// What the hub calls its machine, while that has an identity.
     pub(crate) device: watch::Receiver<Option<String>>,
+    /// How the machine is.
+    pub(crate) vitals: watch::Receiver<Vitals>,
     /// Of the machine's board.
     pub(crate) serial: String,
     /// Whether the machine serves a page of its own.

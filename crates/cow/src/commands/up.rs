@@ -102,6 +102,7 @@ fn pages(running: &mut Running) -> Router {
     let bays = street.bays.iter().map(|bay| page::Bay {
         name: bay.name.clone(),
         device: bay.device.clone(),
+        vitals: bay.vitals.clone(),
         serial: bay.serial.as_str().to_owned(),
         has_portal: bay.portal.is_some(),
         board: bay.board.clone(),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `GET /board/{bay}/samples` | the newest measurements, oldest first |
 //! | `GET /board/{bay}/stream` | server-sent events: `state`, `sample` for each measurement, `lamp` for each change |
-//! | `GET /boards/stream` | server-sent events: `bay` with `{"bay","deviceId","colour","vehicle","sample"}`, for every bay |
+//! | `GET /boards/stream` | server-sent events: `bay` with `{"bay","deviceId","phase","colour","vehicle","sample"}`, for every bay |
 //!
 //! Commands go to `/control/boards/{bay}`.
 
@@ -55,12 +55,18 @@ async fn follow(State(street): State<Arc<Street>>, Path(name): Path<String>) -> 
 
 async fn follow_all(State(street): State<Arc<Street>>) -> impl IntoResponse {
     let watchers = street.bays.iter().map(|bay| {
-        let (name, device) = (bay.name.clone(), bay.device.clone());
+        let (name, device, vitals) = (bay.name.clone(), bay.device.clone(), bay.vitals.clone());
         let summaries = Watcher::of(&bay.board).summaries();
         summaries.map(move |state| {
             let (colour, vehicle, sample) = (state.lamp.colour, state.vehicle, state.sample);
-            let device = device.borrow().clone();
-            event("bay", &json!({"bay": name, "deviceId": device, "colour": colour, "vehicle": vehicle, "sample": sample}))
+            let phase = vitals.borrow().phase.as_str();
+            event(
+                "bay",
+                &json!({
+                    "bay": name, "deviceId": *device.borrow(), "phase": phase, "colour": colour,
+                    "vehicle": vehicle, "sample": sample,
+                }),
+            )
         })
     });
     Sse::new(stream::select_all(

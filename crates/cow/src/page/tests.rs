@@ -27,6 +27,7 @@ fn bay(name: &str) -> Bay {
         name: name.into(),
         // The sender may go: nothing changes here.
         device: watch::Sender::new(Some(name.to_owned())).subscribe(),
+        vitals: watch::Sender::new(Vitals::default()).subscribe(),
         serial: "10000000b0b00001".into(),
         has_portal: false,
         board: SimulatedBoard::new(1),
@@ -130,6 +131,7 @@ async fn a_street_shows_its_bays() {
     let (_, _, page) = get(address, "/").await;
     assert!(page.contains(r#"href="/bays/bay%2D01""#));
     assert!(page.contains(r#"href="/bays/a%25b%3Fc""#));
+    assert!(page.contains(r#"data-device="bay-01" data-phase="""#));
 
     let (status, _, page) = get(address, "/bays/a%25b%3Fc").await;
     assert_eq!(status, StatusCode::OK);

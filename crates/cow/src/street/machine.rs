@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use board::simulated::{Change, SimulatedBoard};
 use runner::{Modules, Runner};
-use serde::Serialize;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -22,8 +21,7 @@ use crate::card::Card;
 const HOST_FIRST: Duration = Duration::from_secs(10);
 
 /// How far a machine is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Phase {
     /// Nothing runs.
     #[default]
@@ -41,6 +39,18 @@ pub(crate) enum Phase {
 }
 
 impl Phase {
+    /// The word on the wire.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Booting => "booting",
+            Self::Unprovisioned => "unprovisioned",
+            Self::Registering => "registering",
+            Self::Refused => "refused",
+            Self::Running => "running",
+        }
+    }
+
     /// Whether the machine is as far as it gets by itself.
     pub(crate) fn is_settled(self) -> bool {
         matches!(self, Self::Unprovisioned | Self::Refused | Self::Running)

@@ -1,7 +1,7 @@
 // Who the bay's machine is: what gives it an identity, what changes it, and what the provisioning service made of it.
 
 import { bay, complain, device, get, invoke, send } from "./api.js";
-import { clock } from "./words.js";
+import { clock, phases } from "./words.js";
 
 const part = (id) => document.getElementById(id);
 const section = part("identity");
@@ -10,13 +10,10 @@ const setup = part("setup");
 const answer = part("identity-answer");
 const path = `/control/bays/${encodeURIComponent(bay)}`;
 
-const phases = {
-  off: ["off", ""],
-  booting: ["starting", "The host's services come up."],
-  unprovisioned: ["no identity", "It waits for one."],
-  registering: ["asking who it is", "The Edge daemon has an identity, and asks the provisioning service for its hub."],
-  refused: ["not let in", ""],
-  running: ["running", ""],
+const reasons = {
+  booting: "The host's services come up.",
+  unprovisioned: "It waits for one.",
+  registering: "The Edge daemon has an identity, and asks the provisioning service for its hub.",
 };
 
 // Live regions speak when they are written to: only what changed is written.
@@ -33,10 +30,9 @@ function make(name, className, text) {
 }
 
 function showMachine({ deviceId, phase, message, boots, portal, portalPin }) {
-  const [word, more] = phases[phase] ?? [phase, ""];
   section.dataset.phase = phase;
-  setText("phase", word);
-  setText("phase-more", message ?? more);
+  setText("phase", phases[phase] ?? phase);
+  setText("phase-more", message ?? reasons[phase] ?? "");
   setText("identity-boots", boots === 1 ? "once" : `${boots} times`);
   if (portal && part("portal")) {
     part("portal").href = portal;

@@ -25,6 +25,7 @@ export function paint(element, colour) {
   element.style.setProperty("--own", own ? colour : "transparent");
 }
 
+export const phases = { off: "off", booting: "starting", unprovisioned: "no identity", registering: "asking who it is", refused: "not let in", running: "running" };
 export const outcomes = { none: "no echo", stuck: "echo line stuck", fault: "sensor does not answer" };
 
 export function brief(value, length = 90) {

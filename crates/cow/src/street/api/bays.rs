@@ -114,7 +114,7 @@ fn describe(bay: &Bay) -> Value {
         "bay": bay.name,
         "serial": bay.serial.as_str(),
         "deviceId": *bay.device.borrow(),
-        "phase": vitals.phase,
+        "phase": vitals.phase.as_str(),
         "message": vitals.message,
         "boots": vitals.boots,
         "portal": portal.map(Portal::url),
