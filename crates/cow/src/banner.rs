@@ -126,7 +126,7 @@ impl Banner<'_> {
         if self.boards().next().is_some() {
             row(
                 "enrol",
-                "cow dps group add stock --edge, then image a card on the page, or type a key into a board's own",
+                "cow dps group add stock --edge, then cow dps setup-code stock SERIAL for a board's own page",
             )?;
         }
         row(

@@ -36,6 +36,7 @@ fn help() {
         "dps enrollment add",
         "dps enrollment remove",
         "dps derive-key",
+        "dps setup-code",
         "dps list",
         "dps registrations",
         "dps explain",

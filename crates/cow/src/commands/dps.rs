@@ -1,6 +1,7 @@
 //! `cow dps`: enrolments of the simulated Device Provisioning Service, and what came of them.
 
 mod enrol;
+mod setup_code;
 mod show;
 
 use clap::Subcommand;
@@ -24,6 +25,19 @@ pub(crate) enum Command {
         after_help = "The device gets this key, never the group's. To put it on a card: cow image prepare --group NAME"
     )]
     DeriveKey {
+        /// Name of the group
+        group: String,
+        /// Registration id of the device: its board serial, for a bay
+        id: RegistrationId,
+        #[command(flatten)]
+        asking: Asking,
+    },
+    /// Print what makes a device one of a group, to be pasted into the device's own page or scanned there
+    #[command(
+        name = "setup-code",
+        after_help = "It holds the device's key. As a picture: cow dps setup-code stock ID | qrencode -t utf8"
+    )]
+    SetupCode {
         /// Name of the group
         group: String,
         /// Registration id of the device: its board serial, for a bay
@@ -167,6 +181,9 @@ pub(crate) async fn run(command: Command) -> anyhow::Result<()> {
             } else {
                 output::line(derived["key"].as_str().unwrap_or_default())
             }
+        }
+        Command::SetupCode { group, id, asking } => {
+            setup_code::print(&Control::new(asking.control), &group, &id, asking.json).await
         }
         Command::List { asking } => {
             let overview = Control::new(asking.control).get(&["dps"]).await?;

@@ -113,6 +113,32 @@ async fn a_key_is_derived() {
 }
 
 #[tokio::test]
+async fn a_setup_code_is_for_the_devices_own_page() {
+    let control = FakeControl::start([
+        (
+            "GET /control/info",
+            Answer::Json(
+                200,
+                json!({"idScope": "0ne1", "provisioningHost": "localhost", "https": "127.0.0.1:443"}),
+            ),
+        ),
+        (
+            "GET /control/dps/groups/stock/keys/r1",
+            Answer::Json(200, json!({"registrationId": "r1", "key": "a+/b="})),
+        ),
+    ])
+    .await;
+    let code = "cow:setup?idScope=0ne1&registrationId=r1&symmetricKey=a%2B%2Fb%3D&globalEndpoint=localhost";
+    let args = ["dps", "setup-code", "stock", "r1"];
+    assert_eq!(cow(&control.url(), &args).await, done(&format!("{code}\n")));
+    let (_, json, _) = cow(&control.url(), &[&args[..], &["--json"]].concat()).await;
+    assert_eq!(
+        json,
+        format!("{}\n", json!({"registrationId": "r1", "setupCode": code}))
+    );
+}
+
+#[tokio::test]
 async fn what_there_is_is_listed_and_removed() {
     let overview = json!({
         "idScope": "0ne00AA", "provisioningHost": "localhost", "hubs": ["localhost"],
