@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
 use board::simulated::SimulatedBoard;
 use runner::{ModuleState, Modules};
 use simulator::Simulator;
@@ -14,6 +13,7 @@ use super::disk::Disk;
 use super::edge_daemon::{Equipment, deploy};
 use super::host::{Host, Portal};
 use super::machine::{Life, Machine, Switch, Vitals};
+use super::taken;
 use crate::card::{Pin, Serial};
 use crate::commands::module;
 use crate::place::Place;
@@ -206,10 +206,8 @@ fn provision_manually(simulator: &Simulator, name: &str, disk: &Disk) -> anyhow:
 /// Where a bay's own page is. By itself that would be port 8088, but here there may be many.
 fn portal_address(address: IpAddr, port: u16) -> anyhow::Result<SocketAddr> {
     let address = SocketAddr::new(address, port);
-    if port != 0 {
-        return Ok(address);
-    }
-    // The service is a process of its own: it can be told a port, but not handed one.
+    // The service is a process of its own: it can be told a port, but not handed one. Whoever else has that port would
+    // be taken for it.
     let free = TcpListener::bind(address).and_then(|listener| listener.local_addr());
-    free.context("cannot find a free port for a bay's own page")
+    free.map_err(|error| taken::explain(address, error))
 }

@@ -172,3 +172,17 @@ fn a_machine_that_is_not_let_in_says_why() {
     stock.cow(&["dps", "group", "add", "stock", "--edge"]);
     stock.runs(3);
 }
+
+#[test]
+fn a_port_in_the_way_of_a_boards_own_page_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback");
+    let port = taken.local_addr().expect("bound").port();
+    // The first board's page is eleven above the base.
+    let base = (port - 11).to_string();
+    let (code, _, complaint) = cow(&["up", "--stock", "--port-base", &base]);
+    assert_eq!(code, Some(1));
+    assert!(
+        complaint.contains("is taken by another program"),
+        "{complaint}"
+    );
+}
