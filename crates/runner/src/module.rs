@@ -52,7 +52,7 @@ pub(crate) struct Module {
     pub(crate) spec: ModuleSpec,
     pub(crate) options: Options,
     pub(crate) commands: mpsc::Receiver<Command>,
-    /// Nothing is ever sent: it closes when the runner does.
+    /// It closes when the runner does; what is sent before that means at once.
     pub(crate) closing: watch::Receiver<()>,
     pub(crate) state: watch::Sender<ModuleState>,
     pub(crate) lines: broadcast::Sender<LogLine>,
@@ -86,9 +86,12 @@ impl Module {
                     Command::Restart => supervisor.handle_restart(Instant::now()),
                     Command::Kill => supervisor.handle_kill(),
                 },
-                _ = self.closing.changed(), if !closing => {
+                closed = self.closing.changed(), if !closing => {
                     closing = true;
                     supervisor.handle_stop(Instant::now());
+                    if let (Ok(()), Some(process)) = (closed, &mut process) {
+                        process.kill();
+                    }
                 }
                 () = due(timeout) => supervisor.handle_timeout(Instant::now()),
             }

@@ -52,8 +52,8 @@ pub enum CommandError {
     Closed(String),
 }
 
-/// Running modules, and the only one who ends them all: dropping it kills them, [`Self::shutdown`] stops them in good
-/// order.
+/// Running modules, and the only one who ends them all: [`Self::shutdown`] stops them in good order, [`Self::kill`]
+/// does not, and dropping it kills them without waiting for their end.
 #[derive(Debug)]
 pub struct Runner {
     modules: Modules,
@@ -145,6 +145,12 @@ impl Runner {
     /// Stops all modules at the same time, each with its grace, and returns when none is left.
     pub async fn shutdown(mut self) {
         drop(self.closing);
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    /// Kills all modules, as a power cut does, and returns when none is left.
+    pub async fn kill(mut self) {
+        self.closing.send_replace(());
         while self.tasks.join_next().await.is_some() {}
     }
 }

@@ -269,6 +269,34 @@ async fn a_name_in_the_plan_twice_is_refused() {
 }
 
 #[tokio::test]
+async fn a_killed_runners_modules_are_gone_when_it_returns() {
+    // Long enough that a stop in good order would be noticed.
+    let options = Options {
+        stop_grace: PATIENCE * 2,
+        ..desk()
+    };
+    let stubborn = ModuleSpec {
+        restart_policy: RestartPolicy::Always,
+        ..script(
+            "stubborn",
+            "trap '' TERM; echo up; while :; do sleep 1; done",
+        )
+    };
+    let waiting = ModuleSpec {
+        status: DesiredStatus::Stopped,
+        ..script("waiting", "true")
+    };
+    let (runner, mut lines) = start(vec![stubborn, waiting], options).await;
+    assert_eq!(lines.next_text().await, "up");
+    let pid = runner
+        .modules()
+        .state("stubborn")
+        .and_then(|state| state.pid);
+    timeout(PATIENCE, runner.kill()).await.expect("it ends");
+    assert!(!runs(pid.expect("it runs")));
+}
+
+#[tokio::test]
 async fn dropping_the_runner_kills_its_modules() {
     let (runner, mut lines) = start(
         vec![script("m", "sleep 600 & echo $$ $!; trap '' TERM; wait")],

@@ -179,10 +179,9 @@ impl Machine {
             let (mut host, mut edge) = (None, None);
             let down = self.up(&mut host, &mut edge, &mut changes).await;
             self.life.off();
-            // What is dropped is killed.
-            if !matches!(down, Down::Switched(Switch::Cut)) {
-                tokio::join!(shut_down(host), shut_down(edge));
-            }
+            let cut = matches!(down, Down::Switched(Switch::Cut));
+            // Nothing of before is left when the machine comes up again.
+            tokio::join!(end(host, cut), end(edge, cut));
             match down {
                 Down::ForGood => return,
                 Down::Switched(Switch::Restart | Switch::Cut) => {}
@@ -255,8 +254,10 @@ async fn restarted(board: &SimulatedBoard, before: u64, changes: &mut broadcast:
     }
 }
 
-async fn shut_down(runner: Option<Runner>) {
-    if let Some(runner) = runner {
-        runner.shutdown().await;
+async fn end(runner: Option<Runner>, cut: bool) {
+    match runner {
+        Some(runner) if cut => runner.kill().await,
+        Some(runner) => runner.shutdown().await,
+        None => {}
     }
 }
