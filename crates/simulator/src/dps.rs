@@ -3,8 +3,7 @@
 //! A device proves itself by an enrolment, gets a hub chosen, and exists there before it hears of it. The faces are
 //! `mqtt` and `devices` (the device API), `service` (the operator's REST API) and the control API's part.
 //!
-//! **Not here:** attestation by TPM, and authorities by reference, whose names only the management API of the real
-//! service knows.
+//! **Not here:** attestation by TPM.
 //!
 //! **Invariant:** a device that is told `assigned` is in its hub's journal, and its record in this one. The lock here is
 //! taken before a hub's, never after.
@@ -49,6 +48,7 @@ use self::change::Change;
 use self::levers::DpsLevers;
 use self::registering::Pending;
 use self::registry::Registry;
+use crate::certificates::Certificate;
 use crate::hub::Hub;
 use crate::journal::{Journal, JournalError, Kind};
 use crate::lock;
@@ -212,6 +212,11 @@ impl Dps {
         // A write that failed may have left changes that nobody may hear of.
         core.commit()?;
         Ok(core)
+    }
+
+    /// An authority by its name. The service's own are its hub's: who registers one means both.
+    fn authority(&self, name: &str) -> Option<Certificate> {
+        self.hubs[0].authority(name)
     }
 
     pub(crate) fn id_scope(&self) -> String {

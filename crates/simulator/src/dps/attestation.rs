@@ -17,7 +17,10 @@ use jiff::Timestamp;
 pub(crate) use certificate::{check as check_certificates, describe as describe_certificates};
 
 use super::registry::{Registry, Source, keys};
-use crate::certificates::{PeerCertificates, Thumbprint};
+use crate::certificates::{Certificate, PeerCertificates, Thumbprint};
+
+/// The certificate of an authority by its name, for enrolments that refer to one.
+pub(crate) type Authorities<'a> = &'a dyn Fn(&str) -> Option<Certificate>;
 
 /// What a device presents.
 #[derive(Debug, Clone, Copy)]
@@ -88,18 +91,20 @@ impl Refused {
 /// Why the device may not register.
 pub(crate) fn attest(
     registry: &Registry,
+    authorities: Authorities<'_>,
     id: &RegistrationId,
     proof: Proof<'_>,
     now: Timestamp,
 ) -> Result<Admitted, Refused> {
     match registry.enrollment(id.as_str()) {
-        Some(enrollment) => by_individual(registry, enrollment, id, proof, now),
-        None => by_group(registry, id, proof, now),
+        Some(enrollment) => by_individual(registry, authorities, enrollment, id, proof, now),
+        None => by_group(registry, authorities, id, proof, now),
     }
 }
 
 fn by_individual(
     registry: &Registry,
+    authorities: Authorities<'_>,
     enrollment: &IndividualEnrollment,
     id: &RegistrationId,
     proof: Proof<'_>,
@@ -119,7 +124,7 @@ fn by_individual(
                 .map_err(|fault| fault.to_string())
         }
         (Proof::Certificates(presented), Attestation::X509 { x509 }) => {
-            certificate::individual(x509, id, presented, now)
+            certificate::individual(x509, authorities, id, presented, now)
         }
         (Proof::Token(_), Attestation::X509 { .. }) => {
             Err("the enrolment asks for a certificate, and a token was presented".to_owned())
@@ -139,6 +144,7 @@ fn by_individual(
 
 fn by_group(
     registry: &Registry,
+    authorities: Authorities<'_>,
     id: &RegistrationId,
     proof: Proof<'_>,
     now: Timestamp,
@@ -153,7 +159,7 @@ fn by_group(
                 derived(group, id, token, &registry.id_scope, now)
             }
             (Proof::Certificates(presented), Attestation::X509 { x509 }) => {
-                certificate::group(x509, id, presented, now)
+                certificate::below(x509, authorities, id, presented, now)
             }
             _ => continue,
         };

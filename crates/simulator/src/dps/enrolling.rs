@@ -302,7 +302,8 @@ impl Dps {
                 complete_keys(symmetric_key, known)?;
             }
             Attestation::X509 { x509 } => {
-                attestation::check_certificates(x509, of_group).map_err(EnrollFault::Document)?;
+                attestation::check_certificates(x509, &|name| self.authority(name), of_group)
+                    .map_err(EnrollFault::Document)?;
             }
             Attestation::Tpm { .. } if of_group => {
                 let reason = "A group's devices cannot be attested by TPM.".to_owned();

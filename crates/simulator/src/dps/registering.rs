@@ -287,7 +287,7 @@ impl Dps {
                 matched: None,
             });
         }
-        attestation::attest(&core.registry, id, proof, now)
+        attestation::attest(&core.registry, &|name| self.authority(name), id, proof, now)
     }
 
     /// `assigning`: come back. The record stands in every answer but the first.

@@ -68,6 +68,11 @@ impl Hub {
         Ok(shown)
     }
 
+    /// One authority's certificate.
+    pub(crate) fn authority(&self, name: &str) -> Option<Certificate> {
+        self.lock().registry.authorities.get(name).cloned()
+    }
+
     /// Every authority, by name.
     pub(crate) fn authorities(&self) -> Vec<Authority> {
         let core = self.lock();

@@ -4,16 +4,23 @@ use hub_proto::dps::enrollment::{Certificate as Enrolled, CertificatePair, X509A
 use hub_proto::dps::registration::RegistrationId;
 use jiff::Timestamp;
 
-use super::{Credential, Near};
+use super::{Authorities, Credential, Near};
 use crate::certificates::{Certificate, ChainFault, PeerCertificates, verify_chain};
 
-/// The device's own certificate: the one enrolled, by its digest.
+/// The device's own certificate, by its digest; or one below an authority that the enrolment refers to.
 pub(super) fn individual(
     x509: &X509Attestation,
+    authorities: Authorities<'_>,
     id: &RegistrationId,
     presented: &PeerCertificates,
     now: Timestamp,
 ) -> Result<Credential, String> {
+    if x509.ca_references.is_some() {
+        return below(x509, authorities, id, presented, now).map_err(|near| match near {
+            Near::Own(reason) => reason,
+            Near::Foreign => "no authority of the enrolment signed for the certificate".to_owned(),
+        });
+    }
     let leaf = leaf(presented)?;
     let enrolled = certificates(x509.client_certificates.as_ref());
     if !enrolled
@@ -35,18 +42,20 @@ pub(super) fn individual(
     })
 }
 
-/// A certificate below the group's authority. The hub gets to know its digest, so that a device that renews its
+/// A certificate below an authority of the enrolment. The hub gets to know its digest, so that a device that renews its
 /// certificate has to register again, as with the real service.
-pub(super) fn group(
+pub(super) fn below(
     x509: &X509Attestation,
+    authorities: Authorities<'_>,
     id: &RegistrationId,
     presented: &PeerCertificates,
     now: Timestamp,
 ) -> Result<Credential, Near> {
-    let leaf = leaf(presented).map_err(Near::Own)?;
-    let authorities = certificates(x509.signing_certificates.as_ref());
-    let authorities: Vec<&Certificate> = authorities.iter().collect();
-    verify_chain(presented, &authorities, now).map_err(|fault| match fault {
+    let leaf = leaf(presented).map_err(|_| Near::Foreign)?;
+    let mut trusted = certificates(x509.signing_certificates.as_ref());
+    trusted.extend(references(x509).filter_map(authorities));
+    let trusted: Vec<&Certificate> = trusted.iter().collect();
+    verify_chain(presented, &trusted, now).map_err(|fault| match fault {
         ChainFault::UnknownIssuer { .. } => Near::Foreign,
         fault => Near::Own(fault.to_string()),
     })?;
@@ -81,16 +90,37 @@ fn certificates(pair: Option<&CertificatePair>) -> Vec<Certificate> {
         .collect()
 }
 
+/// The authorities an enrolment names.
+fn references(x509: &X509Attestation) -> impl Iterator<Item = &str> {
+    let references = x509.ca_references.iter();
+    references
+        .flat_map(|references| [&references.primary, &references.secondary])
+        .flatten()
+        .map(String::as_str)
+}
+
 /// Reads the certificates an operator enrols, and writes down what they say.
 ///
 /// # Errors
 /// What is wrong with them: unreadable, not there, or for a group not an authority's.
-pub(crate) fn check(x509: &mut X509Attestation, of_group: bool) -> Result<(), String> {
+pub(crate) fn check(
+    x509: &mut X509Attestation,
+    authorities: Authorities<'_>,
+    of_group: bool,
+) -> Result<(), String> {
     if x509.ca_references.is_some() {
-        return Err(
-            "authorities by reference are not known here; put them into signingCertificates"
-                .to_owned(),
-        );
+        if x509.client_certificates.is_some() || x509.signing_certificates.is_some() {
+            return Err(
+                "an enrolment has certificates, or references to them, not both".to_owned(),
+            );
+        }
+        if references(x509).next().is_none() {
+            return Err("caReferences.primary is missing".to_owned());
+        }
+        return match references(x509).find(|name| authorities(name).is_none()) {
+            Some(name) => Err(format!("no certificate is registered as {name:?}")),
+            None => Ok(()),
+        };
     }
     let (wanted, other, name) = if of_group {
         (

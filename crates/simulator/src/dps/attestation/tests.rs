@@ -1,5 +1,6 @@
 //! Who is let in by which enrolment, as a table and in invented time.
 
+use hub_proto::dps::enrollment::X509Attestation;
 use hub_proto::dps::registration::audience;
 use hub_proto::sas::Unsigned;
 use proptest::prelude::*;
@@ -11,6 +12,11 @@ use crate::certificates::issuing::{authority, device, self_signed};
 use crate::dps::change::Change;
 
 const SCOPE: &str = "0ne0000AAAA";
+
+/// No authority is known by name.
+fn nobody(_: &str) -> Option<Certificate> {
+    None
+}
 
 fn noon() -> Timestamp {
     "2026-06-01T12:00:00Z".parse().expect("a moment")
@@ -75,7 +81,7 @@ fn id(text: &str) -> RegistrationId {
 
 /// What is decided, in a word, and by which enrolment.
 fn verdict(registry: &Registry, of: &str, proof: Proof<'_>) -> (String, Option<Source>) {
-    match attest(registry, &id(of), proof, noon()) {
+    match attest(registry, &nobody, &id(of), proof, noon()) {
         Ok(admitted) => ("admitted".to_owned(), Some(admitted.source)),
         Err(refused) => (format!("{:?}", refused.code), refused.matched),
     }
@@ -210,6 +216,7 @@ fn an_enrolled_certificate_opens_by_its_digest_within_its_time_and_for_its_name(
     assert_eq!(of("r3", &old), "Unauthorized", "it has expired");
     let admitted = attest(
         &registry,
+        &nobody,
         &id("r1"),
         Proof::Certificates(&next.with(&[])),
         noon(),
@@ -255,6 +262,42 @@ fn a_group_opens_to_a_chain_that_really_leads_to_its_authority() {
 }
 
 #[test]
+fn an_authority_by_name_is_as_good_as_its_certificate_while_it_is_known() {
+    let (root, signer) = authority("root", None, 2026, 2030);
+    let (_, other) = authority("other", None, 2026, 2030);
+    let by_name = json!({"type": "x509", "x509": {"caReferences": {"primary": "corporate"}}});
+    let registry = registry(&[
+        json!({"enrollmentGroupId": "g", "attestation": by_name}),
+        json!({"registrationId": "own", "attestation": by_name}),
+    ]);
+    let known = |name: &str| (name == "corporate").then(|| root.clone());
+    let nobody = |_: &str| None;
+    for (of, by, authorities, expected) in [
+        ("r1", &signer, &known as Authorities<'_>, true),
+        ("own", &signer, &known, true),
+        ("r1", &other, &known, false),
+        ("own", &other, &known, false),
+        ("r1", &signer, &nobody, false),
+        ("own", &signer, &nobody, false),
+    ] {
+        let presented = device(of, by, 2026, 2027).with(&[]);
+        let proof = Proof::Certificates(&presented);
+        let admitted = attest(&registry, authorities, &id(of), proof, noon());
+        assert_eq!(admitted.is_ok(), expected, "{of} {admitted:?}");
+    }
+    let mut x509 = X509Attestation::default();
+    assert!(check_certificates(&mut x509, &known, true).is_err());
+    for (name, expected) in [("corporate", true), ("forgotten", false)] {
+        x509 =
+            serde_json::from_value(json!({"caReferences": {"primary": name}})).expect("references");
+        assert_eq!(
+            check_certificates(&mut x509, &known, true).is_ok(),
+            expected
+        );
+    }
+}
+
+#[test]
 fn certificates_are_read_when_they_are_enrolled() {
     let (root, signer) = authority("root", None, 2026, 2030);
     let leaf = device("r1", &signer, 2026, 2027).certificate();
@@ -264,7 +307,7 @@ fn certificates_are_read_when_they_are_enrolled() {
         else {
             panic!("a certificate");
         };
-        check_certificates(&mut x509, of_group).map(|()| x509)
+        check_certificates(&mut x509, &nobody, of_group).map(|()| x509)
     };
     let x509 = read(certified_group("g", &root), true).expect("an authority");
     let info = x509
@@ -293,7 +336,7 @@ proptest! {
     fn any_text_for_a_token_is_refused_and_never_a_panic(text in "\\PC{0,80}", of in "[a-z0-9]{1,8}") {
         let registry = registry(&[keyed("r1", "enabled"), keyed_group("g", "enabled")]);
         for token in [text.clone(), format!("SharedAccessSignature {text}"), format!("SharedAccessSignature sr={text}&sig={text}&se=9")] {
-            let refused = attest(&registry, &id(&of), Proof::Token(&token), noon());
+            let refused = attest(&registry, &nobody, &id(&of), Proof::Token(&token), noon());
             prop_assert!(refused.is_err());
             describe(Proof::Token(&token));
         }
@@ -305,7 +348,7 @@ proptest! {
         let registry = registry(&[certified_group("g", &root)]);
         let presented = PeerCertificates::new(&[bytes.into()]).expect("not empty");
         let proof = Proof::Certificates(&presented);
-        prop_assert!(attest(&registry, &id("r1"), proof, noon()).is_err());
+        prop_assert!(attest(&registry, &nobody, &id("r1"), proof, noon()).is_err());
         describe(proof);
     }
 }

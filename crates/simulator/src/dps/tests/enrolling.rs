@@ -104,7 +104,7 @@ fn what_breaks_a_rule_is_not_taken() {
         ),
         (
             json!({"attestation": {"type": "x509", "x509": {"caReferences": {"primary": "root"}}}}),
-            "reference",
+            "no certificate is registered as",
         ),
         (json!({"deviceId": "a b"}), "device id"),
         (
