@@ -330,10 +330,17 @@ fn read_body(body: &[u8], id: &RegistrationId) -> Result<RegisterBody, String> {
     if body.trim_ascii().is_empty() {
         return Ok(nothing);
     }
-    // Through an object: a list would be taken for the fields in their order.
+    // Through an object: a list would be taken for the fields in their order. What is wrong is not repeated, since the
+    // explain view shows it, and a device may have put its key there.
     let body: RegisterBody = serde_json::from_slice::<serde_json::Map<_, _>>(body)
-        .and_then(|body| serde_json::from_value(Value::Object(body)))
-        .map_err(|error| format!("The body is not a registration: {error}"))?;
+        .map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            format!("The body is no JSON object, see line {line}, column {column}.")
+        })
+        .and_then(|body| {
+            serde_json::from_value(Value::Object(body))
+                .map_err(|_| "The body's registrationId is no registration id.".to_owned())
+        })?;
     match &body.registration_id {
         Some(other) if other != id => Err(format!(
             "The body registers {other}, and the connection is {id}'s."

@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::identities::{SYSTEM_MODULES, new_client};
-use super::{Hub, IdentityFault, TwinFault};
+use super::{Core, Hub, IdentityFault, TwinFault};
 use crate::authentication::Authentication;
 use crate::change::Change;
 use crate::dps::Credential;
 use crate::edge::EdgeStore;
+use crate::mailbox::EndReason;
 use crate::registry::{Client, CloudToDeviceQueue, Device};
 
 /// A device to be there.
@@ -33,7 +34,7 @@ pub(crate) struct Provision<'a> {
 pub(crate) enum Start<'a> {
     /// The one that is there; else a new one with this in it.
     Keep(Option<&'a InitialTwin>),
-    /// A new one with this in it.
+    /// A new one with this in it, and nothing else of the device that was: no modules, no messages.
     Reset(Option<&'a InitialTwin>),
     /// That of the hub it comes from, with its modules.
     Moved(Box<Device>),
@@ -71,7 +72,7 @@ impl Hub {
                 let twin = known.is_none().then(|| initial_twin(initial, now));
                 (known, twin)
             }
-            Start::Reset(initial) => (known, Some(initial_twin(initial, now))),
+            Start::Reset(initial) => (None, Some(initial_twin(initial, now))),
             Start::Moved(device) => (Some(*device), None),
         };
         let fresh_twin = fresh_twin
@@ -80,6 +81,9 @@ impl Hub {
                 module: String::new(),
                 source: Box::new(source),
             })?;
+        if known.is_none() {
+            core.forget_connections(id);
+        }
         let was_edge = known.as_ref().is_some_and(|device| device.edge.is_some());
         let becomes_edge = wanted.edge && !was_edge;
         let mut device = known.unwrap_or_else(|| Device {
@@ -132,6 +136,18 @@ impl Hub {
             module.client.generation.clone_from(&generation);
         }
         Some(device)
+    }
+}
+
+impl Core {
+    /// Ends what is left of a device that is made anew.
+    fn forget_connections(&mut self, id: &str) {
+        self.inputs_sent.retain(|of, _| of.device_id() != id);
+        for (of, live) in &self.live {
+            if of.device_id() == id {
+                live.mailbox.end(EndReason::Removed);
+            }
+        }
     }
 }
 

@@ -144,6 +144,31 @@ fn an_edge_enrolment_makes_an_edge_device_that_runs_its_deployment() {
 }
 
 #[test]
+fn a_reset_edge_device_begins_anew_with_its_modules() {
+    let bench = bench(&["localhost"], None);
+    let deployment =
+        json!({"modulesContent": {"light": {"properties.desired": {"palette": "bright"}}}});
+    bench.dps.set_deployment(Some(deployment));
+    let edge = json!({"capabilities": {"iotEdge": true},
+        "reprovisionPolicy": {"updateHubAssignment": true, "migrateDeviceData": false}});
+    bench.enrol_group("stock", &edge);
+    let own = key("stock").derive("bay1");
+    bench.assigned("bay1", &own);
+    let light = Identity::module("bay1", "light").expect("an id");
+    let changed = json!({"properties": {"desired": {"palette": "dim"}}});
+    bench.hubs[0]
+        .update_twin(&light, changed, false)
+        .expect("taken");
+    let device = Identity::device("bay1").expect("an id");
+    let generation = bench.hubs[0].generation(&device);
+    let again = bench.assigned("bay1", &own);
+    assert_eq!(again.substatus, Some(Substatus::DeviceDataReset));
+    assert_ne!(bench.hubs[0].generation(&device), generation);
+    let light = bench.hubs[0].twin(&light).expect("deployed again");
+    assert_eq!(light["properties"]["desired"]["palette"], "bright");
+}
+
+#[test]
 fn a_deployment_that_breaks_a_rule_fails_the_registration_and_says_so() {
     let bench = bench(&["localhost"], None);
     bench

@@ -137,12 +137,20 @@ fn bodies_that_are_no_registration_are_bad_requests() {
         "[]",
         r#"{"registrationId":"pump8"}"#,
         r#"{"registrationId":7}"#,
+        r#""s3cret""#,
+        r#"{"registrationId":"s3cret!"}"#,
     ] {
         let answer = bench.ask("pump7", &token, |caller| {
             bench.dps.register(caller, body.as_bytes())
         });
         assert_eq!(refused(&answer), 400_004, "{body}");
     }
+    let attempts = bench.dps.attempts(None);
+    assert!(
+        attempts
+            .iter()
+            .all(|attempt| !attempt.reason.contains("s3cret"))
+    );
     for body in [
         "",
         " ",
