@@ -8,7 +8,9 @@
 //! A Unix stream socket for its owner only, and one question for each connection: a line, `view` or
 //! `test`, answered by one line of JSON. A refusal is `{"refused":{…}}`.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -45,9 +47,10 @@ enum Answer<T> {
 ///
 /// # Errors
 ///
-/// There can be no socket, for want of rights or because the path is longer than 107 bytes.
+/// There can be no socket, for want of rights.
 pub fn open(state_dir: &Path) -> io::Result<UnixListener> {
-    let path = path(state_dir);
+    let place = Place::of(state_dir)?;
+    let path = place.socket();
     match std::fs::remove_file(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
@@ -146,7 +149,7 @@ async fn ask<T: DeserializeOwned>(
     within: Duration,
 ) -> io::Result<T> {
     let asked = async {
-        let mut stream = UnixStream::connect(path(state_dir)).await?;
+        let mut stream = UnixStream::connect(Place::of(state_dir)?.socket()).await?;
         stream.write_all(question.as_bytes()).await?;
         let mut answer = Vec::new();
         BufReader::new(stream)
@@ -160,8 +163,18 @@ async fn ask<T: DeserializeOwned>(
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
-fn path(state_dir: &Path) -> PathBuf {
-    state_dir.join(SOCKET)
+/// The state directory, held open: a socket's address has 107 bytes, and the directory's path may have more. By way of
+/// its descriptor it is always short.
+struct Place(File);
+
+impl Place {
+    fn of(state_dir: &Path) -> io::Result<Self> {
+        File::open(state_dir).map(Self)
+    }
+
+    fn socket(&self) -> PathBuf {
+        format!("/proc/self/fd/{}/{SOCKET}", self.0.as_raw_fd()).into()
+    }
 }
 
 #[cfg(test)]
@@ -175,7 +188,9 @@ mod tests {
     #[tokio::test]
     async fn the_host_asks_the_module() {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let state = directory.path();
+        // Longer than the address of a socket may be.
+        let state = &directory.path().join("deep/".repeat(30));
+        std::fs::create_dir_all(state).expect("a directory");
         assert_eq!(view(state.to_owned()).await, None);
         assert_eq!(
             test(state.to_owned()).await.expect_err("no module").reason,
