@@ -17,6 +17,7 @@ use crate::routing::Routes;
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct EdgeStore {
     next: u64,
+    #[serde(with = "by_sequence")]
     accepted: BTreeMap<u64, Accepted>,
     /// What was at the hub when the upstream was cut, and what modules reported since; absent while it is up.
     pub(crate) offline: Option<Offline>,
@@ -51,6 +52,57 @@ pub(crate) struct Accepted {
     pub(crate) accepted_ms: i64,
     /// Endpoints that have not taken it yet.
     pub(crate) destinations: Vec<Destination>,
+}
+
+/// Messages as a list: each holds its number, and as the key of a map JSON would make a text of it, which is not read
+/// back inside a tagged change. Journals from before held that map.
+mod by_sequence {
+    use std::collections::BTreeMap;
+    use std::fmt;
+
+    use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    use super::Accepted;
+
+    pub(super) fn serialize<S: Serializer>(
+        accepted: &BTreeMap<u64, Accepted>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(accepted.values())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<u64, Accepted>, D::Error> {
+        deserializer.deserialize_any(Messages)
+    }
+
+    struct Messages;
+
+    impl<'de> Visitor<'de> for Messages {
+        type Value = BTreeMap<u64, Accepted>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list of messages")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut accepted = BTreeMap::new();
+            while let Some(message) = list.next_element::<Accepted>()? {
+                accepted.insert(message.sequence, message);
+            }
+            Ok(accepted)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut accepted = BTreeMap::new();
+            while let Some((_, message)) = map.next_entry::<IgnoredAny, Accepted>()? {
+                accepted.insert(message.sequence, message);
+            }
+            Ok(accepted)
+        }
+    }
 }
 
 /// Where a route sends a message.
@@ -247,6 +299,27 @@ mod tests {
         loaded.settle(1, &input("a"));
         assert!(loaded.accepted.is_empty());
         assert_eq!(loaded.next_sequence(), 2);
+    }
+
+    #[test]
+    fn a_device_is_written_with_the_messages_that_wait_in_it() {
+        let mut store = EdgeStore::default();
+        store.accept(message(3, &[(Endpoint::Upstream, 0, None)]));
+        // As the change of a device has it: the journal's changes are tagged inside.
+        #[derive(Serialize, Deserialize)]
+        #[serde(tag = "change")]
+        enum Tagged {
+            DevicePut { store: EdgeStore },
+        }
+        let text = serde_json::to_string(&Tagged::DevicePut { store }).expect("it is plain data");
+        let Tagged::DevicePut { store } = serde_json::from_str(&text).expect("it was just written");
+        assert_eq!(store.accepted.keys().copied().collect::<Vec<_>>(), [3]);
+
+        // As journals held it before.
+        let mut value = serde_json::to_value(&store).expect("it is plain data");
+        value["accepted"] = serde_json::json!({"3": value["accepted"][0]});
+        let store: EdgeStore = serde_json::from_value(value).expect("the older form");
+        assert_eq!(store.accepted.keys().copied().collect::<Vec<_>>(), [3]);
     }
 
     #[test]
