@@ -42,6 +42,25 @@ impl<K> Resume<K> {
         }
     }
 
+    /// The same place, with its key in another form.
+    pub fn map<L>(self, form: impl FnOnce(K) -> L) -> Resume<L> {
+        match self {
+            Self::After { key, given } => Resume::After {
+                key: form(key),
+                given,
+            },
+            Self::Skip(given) => Resume::Skip(given),
+        }
+    }
+
+    /// As [`Resume::map`], of a borrowed place.
+    pub fn as_ref(&self) -> Resume<&K> {
+        match self {
+            Self::After { key, given } => Resume::After { key, given: *given },
+            Self::Skip(given) => Resume::Skip(*given),
+        }
+    }
+
     fn given(&self) -> usize {
         match self {
             Self::After { given, .. } => *given,

@@ -8,28 +8,40 @@ use std::ops::Range;
 
 use crate::advice;
 use crate::error::Mistake;
+use crate::expression::Expression;
 use crate::query::{Collection, Query};
 use crate::token::{Lexeme, Token, tokenize};
 
 /// A text into a query over one of the collections.
 pub(crate) fn query(text: &str, collections: &[Collection]) -> Result<Query, Mistake> {
+    check_length(text)?;
+    Parser::new(text, &tokenize(text)).query(collections)
+}
+
+/// A condition that stands alone.
+pub(crate) fn condition(text: &str, collection: Collection) -> Result<Expression, Mistake> {
+    check_length(text)?;
+    let tokens = tokenize(text);
+    let mut parser = Parser::new(text, &tokens);
+    parser.prefix = collection.name.split('.').map(str::to_owned).collect();
+    let condition = parser.condition()?;
+    if parser.peek() == Token::End {
+        Ok(condition)
+    } else {
+        Err(parser.unexpected("an operator, as AND, may follow"))
+    }
+}
+
+fn check_length(text: &str) -> Result<(), Mistake> {
     let limit = Query::MAX_CHARACTERS;
-    if let Some((end, _)) = text.char_indices().nth(limit) {
-        let message = format!("the query is longer than {limit} characters");
-        return Err(Mistake::new(
+    match text.char_indices().nth(limit) {
+        None => Ok(()),
+        Some((end, _)) => Err(Mistake::new(
             end..text.len(),
-            message,
+            format!("the query is longer than {limit} characters"),
             "ask for less at once, for instance for fewer ids",
-        ));
+        )),
     }
-    Parser {
-        text,
-        tokens: &tokenize(text),
-        at: 0,
-        nesting: 0,
-        prefix: Vec::new(),
-    }
-    .query(collections)
 }
 
 struct Parser<'a> {
@@ -43,6 +55,16 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
+    fn new(text: &'a str, tokens: &'a [Lexeme]) -> Self {
+        Self {
+            text,
+            tokens,
+            at: 0,
+            nesting: 0,
+            prefix: Vec::new(),
+        }
+    }
+
     fn peek(&self) -> Token {
         self.peek_after(0)
     }

@@ -102,6 +102,26 @@ impl Query {
         parse::query(text, collections).map_err(|mistake| mistake.of(text))
     }
 
+    /// Compiles a condition alone, as deployments and jobs name their targets: `tags.site = 'north'`, or `*` for all.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong with it.
+    pub fn parse_condition(text: &str, collection: Collection) -> Result<Self, QueryError> {
+        let condition = match text.trim() {
+            "*" => None,
+            _ => Some(parse::condition(text, collection).map_err(|mistake| mistake.of(text))?),
+        };
+        Ok(Self {
+            collection,
+            selection: Selection::Documents,
+            top: None,
+            condition,
+            groups: Vec::new(),
+            order: Vec::new(),
+        })
+    }
+
     /// What it asks about: one of those it was parsed with.
     pub fn collection(&self) -> Collection {
         self.collection

@@ -319,3 +319,28 @@ fn an_index_of_ids_can_answer() {
     let all = Query::parse("SELECT * FROM devices", ALL).expect("it is well formed");
     assert_eq!(all.values_of("deviceId"), None);
 }
+
+#[test]
+fn a_condition_stands_alone() {
+    let targets = |text: &str| -> Vec<usize> {
+        let query = Query::parse_condition(text, Collection::DEVICES).expect("it is well formed");
+        let twins = fleet().into_iter().zip(1..);
+        twins
+            .filter(|(twin, _)| query.matches(twin))
+            .map(|(_, number)| number)
+            .collect()
+    };
+    assert_eq!(targets("tags.site='north' AND devices.version > 4"), [3]);
+    assert_eq!(targets(" * "), [1, 2, 3, 4]);
+    for (text, error) in [
+        ("", "1:1: the query ends too early"),
+        ("a = 1 GROUP BY a", "1:7: `GROUP` does not belong here"),
+        ("WHERE a = 1", "1:1: `WHERE` does not belong here"),
+    ] {
+        let refused = Query::parse_condition(text, Collection::DEVICES).err();
+        assert_eq!(
+            refused.map(|refused| refused.to_string()).as_deref(),
+            Some(error)
+        );
+    }
+}
