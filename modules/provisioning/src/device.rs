@@ -11,7 +11,7 @@ use module::{Answer, Clock};
 use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::apply::Apply;
 use crate::cloud::Cloud;
@@ -152,7 +152,7 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
         match found {
             Found::Nothing => {}
             Found::Others => {
-                info!("another process works on the last change");
+                debug!("another process works on the last change");
                 return;
             }
             Found::RolledBack => self.tell_recovered("the last change was rolled back"),
@@ -197,6 +197,15 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
             }
         }
         self.look();
+    }
+
+    /// Goes on with what another process left in the middle, should that have ended. One that waits for its
+    /// restart is in the middle of nothing.
+    pub(crate) async fn take_over(&mut self) {
+        let waits = |last: &Record| last.has(Mark::Rebooting);
+        if self.others && self.is_idle() && !self.files.last().as_ref().is_some_and(waits) {
+            self.recover().await;
+        }
     }
 
     /// Looks at the files again, if somebody else may have changed them.
@@ -500,16 +509,17 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
     fn look(&mut self) {
         let facts = self.files.facts();
         self.stamps = self.files.stamps();
-        self.others = facts.last.as_ref().is_some_and(report::is_open);
         for trouble in facts.troubles {
             self.trouble(None, trouble);
         }
         let before = self.identity.last().cloned();
-        self.identity.handle_facts(
-            facts.current,
-            facts.stock,
-            facts.last.as_ref().map(report::of),
-        );
+        let last = if self.files.is_unsettled() {
+            before.clone()
+        } else {
+            self.others = facts.last.as_ref().is_some_and(report::is_open);
+            facts.last.as_ref().map(report::of)
+        };
+        self.identity.handle_facts(facts.current, facts.stock, last);
         if before.as_ref() != self.identity.last() {
             self.news = true;
         }

@@ -125,6 +125,11 @@ impl<D: Disk + Clone> Files<D> {
         ])
     }
 
+    /// Whether a change failed and could not be cleared away, so that the journal does not know yet.
+    pub fn is_unsettled(&self) -> bool {
+        self.unsettled
+    }
+
     /// The last change, without waiting for whoever works on it.
     pub fn last(&self) -> Option<Record> {
         self.journal.last().ok().flatten()

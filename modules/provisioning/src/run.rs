@@ -117,7 +117,10 @@ pub async fn run_in<C: Cloud, D: Disk + Clone>(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shift = Shift {
         connection: link.as_ref().map(Link::connection),
-        link_state: LinkState::default(),
+        link_state: match link {
+            Some(_) => LinkState::Connecting,
+            None => LinkState::Unknown,
+        },
         link,
         device,
         clerk,
@@ -210,7 +213,7 @@ impl<C: Cloud, D: Disk + Clone> Shift<C, D> {
             };
             match turn {
                 Turn::Due => self.device.identity.handle_timeout(self.device.clock.now()),
-                Turn::Tick => self.tick(),
+                Turn::Tick => self.tick().await,
                 Turn::Asked(Some(request)) => self.take_request(request),
                 Turn::Asked(None) => bail!("the desk is closed"),
                 Turn::Heard(news) => self.take_news(*news)?,
@@ -281,8 +284,9 @@ impl<C: Cloud, D: Disk + Clone> Shift<C, D> {
         }
     }
 
-    fn tick(&mut self) {
+    async fn tick(&mut self) {
         self.device.look_around();
+        self.device.take_over().await;
         if self.link.is_none() && self.glances.is_empty() {
             let directory = self.device.files.kept.directory().to_owned();
             self.glances.spawn(neighbour::view(directory));

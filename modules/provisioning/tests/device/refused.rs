@@ -14,7 +14,8 @@ use crate::bench::{BOUND, Bench, Log, PROJECT_KEY, STOCK_KEY, Sky, project, requ
 /// What is wrong in the world above the device.
 #[tokio::test]
 async fn nobody_up_there_wants_it() {
-    let clouds: [(fn(&Sky), Step, u16, &str); 6] = [
+    type Case = (fn(&Sky), Step, u16, &'static str);
+    let clouds: [Case; 6] = [
         (
             |sky| sky.refuse_registration(401, "unauthorised"),
             Step::Register,
