@@ -37,7 +37,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use attestation::Credential;
 pub use enrolling::EnrollFault;
-pub(crate) use enrolling::{Precondition, no_keys};
+pub(crate) use enrolling::no_keys;
 pub(crate) use https::serve_request;
 pub use levers::DpsLever;
 pub(crate) use mqtt::{is_meant, serve};

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{Body, Fault, Shared};
-use crate::dps::{EnrollFault, Precondition, no_keys};
+use crate::dps::{EnrollFault, no_keys};
+use crate::precondition::Precondition;
 use crate::simulator::Simulator;
 use crate::with_causes;
 

@@ -20,6 +20,7 @@ use super::change::Change;
 use super::registry::keys;
 use super::{Core, Dps, attestation, webhook};
 use crate::hub::check_initial_twin;
+use crate::precondition::{Mismatch, Precondition};
 
 /// Bytes the service takes for a key, and makes one of.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
@@ -60,46 +61,19 @@ impl EnrollFault {
     }
 }
 
-/// What has to hold before something is written or removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Precondition<'a> {
-    /// Nothing.
-    None,
-    /// It is not there yet.
-    Absent,
-    /// It is there.
-    Present,
-    /// Its entity tag is this one, with or without quotes.
-    Tag(&'a str),
-}
-
-impl<'a> Precondition<'a> {
-    /// What an `If-Match` header asks for. SDKs write `*`, `"*"`, and tags with or without quotes.
-    pub(crate) fn of_header(if_match: Option<&'a str>) -> Self {
-        match if_match.map(str::trim) {
-            None | Some("") => Self::None,
-            Some("*" | "\"*\"") => Self::Present,
-            Some(tag) => Self::Tag(tag),
-        }
-    }
-
-    fn check(
-        self,
-        kind: &'static str,
-        id: &str,
-        stored: Option<&Terms>,
-    ) -> Result<(), EnrollFault> {
-        let bare = |tag: &str| tag.trim_matches(['"', '\\']).to_owned();
-        match (self, stored) {
-            (Self::None, _) | (Self::Absent, None) | (Self::Present, Some(_)) => Ok(()),
-            (Self::Absent, Some(_)) => Err(EnrollFault::Exists(id.to_owned())),
-            (Self::Present | Self::Tag(_), None) => Err(EnrollFault::NotFound(kind)),
-            (Self::Tag(tag), Some(stored)) => match stored.etag.as_deref() {
-                Some(own) if bare(own) == bare(tag) => Ok(()),
-                _ => Err(EnrollFault::Precondition(id.to_owned())),
-            },
-        }
-    }
+/// Holds a precondition against what is there.
+fn check(
+    when: Precondition<'_>,
+    kind: &'static str,
+    id: &str,
+    stored: Option<&Terms>,
+) -> Result<(), EnrollFault> {
+    let stored = stored.map(|terms| terms.etag.as_deref().unwrap_or_default());
+    when.check(stored).map_err(|mismatch| match mismatch {
+        Mismatch::Exists => EnrollFault::Exists(id.to_owned()),
+        Mismatch::Missing => EnrollFault::NotFound(kind),
+        Mismatch::Changed => EnrollFault::Precondition(id.to_owned()),
+    })
 }
 
 const ENROLLMENT: &str = "Enrollment";
@@ -126,7 +100,7 @@ impl Dps {
                 .map_err(|error| EnrollFault::Document(error.to_string()))?;
         }
         let stored = core.registry.enrollment(id).map(|known| &known.terms);
-        when.check(ENROLLMENT, id, stored)?;
+        check(when, ENROLLMENT, id, stored)?;
         enrollment.terms = self.complete(enrollment.terms, stored, false)?;
         // The service writes this, whatever was sent back to it.
         enrollment.registration_state = None;
@@ -155,7 +129,7 @@ impl Dps {
             )));
         }
         let stored = core.registry.group(id).map(|known| &known.terms);
-        when.check(GROUP, id, stored)?;
+        check(when, GROUP, id, stored)?;
         group.terms = self.complete(group.terms, stored, true)?;
         core.record(Change::GroupPut {
             group: Box::new(group.clone()),
@@ -203,7 +177,7 @@ impl Dps {
     ) -> Result<(), EnrollFault> {
         let mut core = self.lock();
         let stored = core.registry.enrollment(id).map(|known| &known.terms);
-        when.check(ENROLLMENT, id, stored)?;
+        check(when, ENROLLMENT, id, stored)?;
         stored.ok_or(EnrollFault::NotFound(ENROLLMENT))?;
         let id = id.to_owned();
         core.record(Change::EnrollmentRemoved { id });
@@ -214,7 +188,7 @@ impl Dps {
     pub(crate) fn remove_group(&self, id: &str, when: Precondition<'_>) -> Result<(), EnrollFault> {
         let mut core = self.lock();
         let stored = core.registry.group(id).map(|known| &known.terms);
-        when.check(GROUP, id, stored)?;
+        check(when, GROUP, id, stored)?;
         stored.ok_or(EnrollFault::NotFound(GROUP))?;
         let id = id.to_owned();
         core.record(Change::GroupRemoved { id });

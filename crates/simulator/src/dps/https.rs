@@ -1,6 +1,6 @@
 //! The provisioning service over HTTPS: the device API and the service API.
 //!
-//! Both have paths whose segments match without case, which routers do not do; so the path is taken apart here.
+//! The path is taken apart here, see [`crate::rest`].
 
 mod devices;
 mod service;
@@ -11,13 +11,13 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hub_proto::dps::error::{DpsErrorCode, ErrorBody};
-use hub_proto::percent;
 use jiff::Timestamp;
 
 use super::Dps;
+use crate::rest::{header_text, json, segments, status_of};
 
 /// Longest body: ten enrolments at once, with certificates and twins.
 const LONGEST_BODY: usize = 1 << 20;
@@ -55,27 +55,6 @@ fn route(dps: &Arc<Dps>, parts: &Parts, segments: &[&str], body: &Bytes) -> Resp
     }
 }
 
-/// The decoded segments of a path; nothing if one spells no UTF-8.
-fn segments(path: &str) -> Option<Vec<String>> {
-    path.split('/')
-        .filter(|segment| !segment.is_empty())
-        .map(|segment| {
-            percent::decode(segment)
-                .ok()
-                .map(std::borrow::Cow::into_owned)
-        })
-        .collect()
-}
-
-fn header_text(parts: &Parts, name: impl axum::http::header::AsHeaderName) -> Option<&str> {
-    parts.headers.get(name)?.to_str().ok()
-}
-
-fn json(status: StatusCode, body: String) -> Response {
-    const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
-    (status, [(header::CONTENT_TYPE, JSON)], body).into_response()
-}
-
 fn refusal(code: DpsErrorCode, message: &str) -> Response {
     let tracking_id = crate::tracking_id();
     let body = ErrorBody::new(code, message, tracking_id.clone(), Timestamp::now());
@@ -87,10 +66,6 @@ fn refusal(code: DpsErrorCode, message: &str) -> Response {
         response.headers_mut().insert(name, id);
     }
     response
-}
-
-fn status_of(status: u16) -> StatusCode {
-    StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// Ends the connection in place of an answer: a body that fails before its first byte takes the head with it.

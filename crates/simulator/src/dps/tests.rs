@@ -18,8 +18,9 @@ use super::answer::Answer;
 use super::attempts::Transport;
 use super::attestation::Proof;
 use super::registering::Caller;
-use super::{Dps, DpsLever, EnrollFault, Linked, Opening, Precondition};
+use super::{Dps, DpsLever, EnrollFault, Linked, Opening};
 use crate::hub::{Hub, Names};
+use crate::precondition::Precondition;
 
 mod allocating;
 mod answers;

@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::{Simulator, StartError};
-use crate::dps::{Dps, DpsLever, EnrollFault, Linked, Opening, Precondition};
+use crate::dps::{Dps, DpsLever, EnrollFault, Linked, Opening};
 use crate::hub::{Hub, IdentityFault, check_deployment};
 use crate::options::Options;
 use crate::pki::Authority;
+use crate::precondition::Precondition;
 
 pub(super) fn open(
     options: &Options,

@@ -10,20 +10,25 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub_proto::dps::error::DpsErrorCode;
-use hub_proto::sas::{CLOCK_SKEW, Token};
 use jiff::Timestamp;
-use serde::Serialize;
 
 use self::enrolled::{Enrolled, Groups, Individuals};
-use super::{header_text, json, refusal};
+use super::{header_text, refusal};
+use crate::dps::Dps;
 use crate::dps::enrolling::EnrollFault;
-use crate::dps::{Dps, Precondition};
+use crate::policy::{self, PolicyFault};
+use crate::precondition::Precondition;
+use crate::registry::StoredKey;
+use crate::rest::document;
 use crate::with_causes;
 
 /// `/enrollments…`, `/enrollmentGroups…` and `/registrations…`.
 pub(super) fn answer(dps: &Arc<Dps>, parts: &Parts, segments: &[&str], body: &Bytes) -> Response {
-    if let Err(reason) = dps.check_operator(header_text(parts, header::AUTHORIZATION)) {
-        tracing::debug!(reason, "an operator's request was refused");
+    if let Err(fault) = dps.check_operator(header_text(parts, header::AUTHORIZATION)) {
+        tracing::debug!(
+            reason = with_causes(&fault),
+            "an operator's request was refused"
+        );
         return refusal(DpsErrorCode::Unauthorized, "Unauthorized");
     }
     let is = |segment: &str, name: &str| segment.eq_ignore_ascii_case(name);
@@ -95,14 +100,6 @@ fn unknown(rest: &[&str]) -> Response {
     }
 }
 
-fn document(document: &impl Serialize) -> Response {
-    // Plain documents: there is nothing in them that JSON could not say.
-    json(
-        StatusCode::OK,
-        serde_json::to_string(document).unwrap_or_default(),
-    )
-}
-
 fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, EnrollFault> {
     serde_json::from_slice(body)
         .map_err(|error| EnrollFault::Document(format!("The body cannot be read: {error}")))
@@ -110,25 +107,11 @@ fn read<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, EnrollFault> {
 
 impl Dps {
     /// Checks an operator's token: one of a policy of this service, for this service.
-    fn check_operator(&self, token: Option<&str>) -> Result<(), String> {
-        let token = token.ok_or("the request has no Authorization header")?;
-        let token = Token::parse(token).map_err(|error| error.to_string())?;
-        let policy = token.policy().ok_or("the token names no policy")?;
-        let core = self.lock();
-        let key = core
-            .registry
-            .policies
-            .get(policy)
-            .ok_or_else(|| format!("there is no policy {policy:?}"))?
-            .key();
-        let now = Timestamp::now().as_second();
-        let mut reason = String::new();
-        for name in &self.accepted {
-            match token.verify(name, [&key], now, CLOCK_SKEW) {
-                Ok(_) => return Ok(()),
-                Err(error) => reason = error.to_string(),
-            }
-        }
-        Err(reason)
+    fn check_operator(&self, token: Option<&str>) -> Result<(), PolicyFault> {
+        let key_of = |policy: &str| {
+            let core = self.lock();
+            core.registry.policies.get(policy).map(StoredKey::key)
+        };
+        policy::signatory(token, &self.accepted, "", key_of, Timestamp::now()).map(drop)
     }
 }

@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::dps::Dps;
 use crate::dps::enrolling::EnrollFault;
-use crate::dps::{Dps, Precondition};
+use crate::precondition::Precondition;
 
 /// Most enrolments in one request.
 const MOST_AT_ONCE: usize = 10;
