@@ -67,6 +67,8 @@ error_codes! {
     DeviceConnectionClosedRemotely = 404_104, 0;
     /// No such deployment configuration.
     ConfigurationNotFound = 404_301, 404;
+    /// Create of a deployment configuration that is there. The name is the service's; its number is not documented.
+    ConfigurationAlreadyExists = 409_201, 409;
     /// Create of a device that is there.
     DeviceAlreadyExists = 409_001, 409;
     /// Two connections of one identity.

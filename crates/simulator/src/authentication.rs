@@ -22,6 +22,8 @@ pub(crate) enum Authentication {
     },
     /// With a certificate below an authority of the hub, whose common name is the device's id or `{device}/{module}`.
     CertificateAuthority,
+    /// Not at all.
+    None,
 }
 
 impl Authentication {
@@ -31,6 +33,7 @@ impl Authentication {
             Self::Sas => "sas",
             Self::SelfSigned { .. } => "selfSigned",
             Self::CertificateAuthority => "certificateAuthority",
+            Self::None => "none",
         }
     }
 }
@@ -61,6 +64,8 @@ pub(crate) enum CertificateRefusal {
         sha1: Thumbprint,
         sha256: Thumbprint,
     },
+    #[error("{0} has nothing to sign in with: its authentication is none")]
+    NoWayIn(Identity),
     #[error("what {0} signs in with was just changed")]
     Changed(Identity),
     #[error("the certificate's common name is {found:?}, not {identity}")]
@@ -98,6 +103,7 @@ impl Presented {
         self.leaf.check_time(now)?;
         match authentication {
             Authentication::Sas => Err(CertificateRefusal::TokenWanted(identity.clone())),
+            Authentication::None => Err(CertificateRefusal::NoWayIn(identity.clone())),
             Authentication::SelfSigned { primary, secondary } => {
                 let mut known = std::iter::once(primary).chain(secondary);
                 if known.any(|thumbprint| thumbprint.is_of(&self.leaf)) {

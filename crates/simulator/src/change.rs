@@ -12,7 +12,9 @@ use serde_json::Value;
 
 use crate::certificates::Certificate;
 use crate::edge::{Accepted, Endpoint, Offline};
-use crate::registry::{CloudToDevice, Device, Module, Registry, StoredKey, Subscription};
+use crate::registry::{
+    CloudToDevice, Configuration, Device, Module, Registry, Settings, StoredKey, Subscription,
+};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "camelCase")]
@@ -35,6 +37,14 @@ pub(crate) enum Change {
     DeviceEnabled {
         id: String,
         enabled: bool,
+        #[serde(default)]
+        at: Option<Timestamp>,
+    },
+    /// What a service settles about a device or module that is there.
+    IdentitySettled {
+        target: Identity,
+        settings: Box<Settings>,
+        at: Timestamp,
     },
     DeviceRemoved {
         id: String,
@@ -46,6 +56,13 @@ pub(crate) enum Change {
     },
     ModuleRemoved {
         device: String,
+        id: String,
+    },
+    ConfigurationPut {
+        id: String,
+        configuration: Box<Configuration>,
+    },
+    ConfigurationRemoved {
         id: String,
     },
     /// A service's PATCH or PUT of a twin: `tags` and `properties.desired`.
@@ -117,11 +134,18 @@ impl Registry {
             Change::DevicePut { id, device } => {
                 self.devices.insert(id, *device);
             }
-            Change::DeviceEnabled { id, enabled } => {
+            Change::DeviceEnabled { id, enabled, at } => {
                 if let Some(device) = self.devices.get_mut(&id) {
                     device.enabled = enabled;
+                    device.status_updated = at;
+                    device.client.revision += 1;
                 }
             }
+            Change::IdentitySettled {
+                target,
+                settings,
+                at,
+            } => self.settle(&target, *settings, at),
             Change::DeviceRemoved { id } => {
                 self.devices.remove(&id);
             }
@@ -134,6 +158,12 @@ impl Registry {
                 if let Some(device) = self.devices.get_mut(&device) {
                     device.modules.remove(&id);
                 }
+            }
+            Change::ConfigurationPut { id, configuration } => {
+                self.configurations.insert(id, *configuration);
+            }
+            Change::ConfigurationRemoved { id } => {
+                self.configurations.remove(&id);
             }
             Change::TwinUpdated {
                 target,

@@ -17,6 +17,7 @@ use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
+use hub_proto::error::ErrorCode;
 use hub_proto::identity::{Identity, IdentityError};
 use hub_proto::message::Properties;
 use hub_proto::method::MethodRequest;
@@ -25,6 +26,7 @@ use serde_json::{Map, Value, json};
 
 use self::certificates::X509;
 use crate::hub::{IdentityFault, InvokeError, NewDevice, NewModule, SendError, TwinFault};
+use crate::rest::status_of;
 use crate::simulator::Simulator;
 use crate::with_causes;
 
@@ -87,10 +89,10 @@ impl Fault {
         }
     }
 
-    fn coded(status: StatusCode, code: u32, error: &dyn std::error::Error) -> Self {
+    fn coded(code: ErrorCode, error: &dyn std::error::Error) -> Self {
         Self {
-            status,
-            code,
+            status: status_of(code.status()),
+            code: code.number(),
             message: with_causes(error),
         }
     }
@@ -111,64 +113,31 @@ impl From<JsonRejection> for Fault {
 
 impl From<IdentityError> for Fault {
     fn from(error: IdentityError) -> Self {
-        Self::coded(StatusCode::BAD_REQUEST, 400_004, &error)
+        Self::coded(ErrorCode::ArgumentInvalid, &error)
     }
 }
 
 impl From<IdentityFault> for Fault {
     fn from(fault: IdentityFault) -> Self {
-        let (status, code) = match &fault {
-            IdentityFault::Id(_)
-            | IdentityFault::Deployment(_)
-            | IdentityFault::Properties { .. } => (StatusCode::BAD_REQUEST, 400_004),
-            IdentityFault::NotEdge(_) => (StatusCode::BAD_REQUEST, 400_004),
-            IdentityFault::Exists(_) => (StatusCode::CONFLICT, 409_001),
-            IdentityFault::NotFound(_) => (StatusCode::NOT_FOUND, 404_001),
-            IdentityFault::Journal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 500_001),
-        };
-        Self::coded(status, code, &fault)
+        Self::coded(fault.code(), &fault)
     }
 }
 
 impl From<TwinFault> for Fault {
     fn from(fault: TwinFault) -> Self {
-        let (status, code) = match &fault {
-            TwinFault::NotFound(_) => (StatusCode::NOT_FOUND, 404_001),
-            TwinFault::Document(_) => (StatusCode::BAD_REQUEST, 400_004),
-            TwinFault::Journal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 500_001),
-        };
-        Self::coded(status, code, &fault)
+        Self::coded(fault.code(), &fault)
     }
 }
 
 impl From<InvokeError> for Fault {
     fn from(error: InvokeError) -> Self {
-        let (status, code) = match &error {
-            InvokeError::NotFound(_) => (404, 404_001),
-            InvokeError::Request(_) => (400, 400_004),
-            InvokeError::NoAnswer(none) => (none.code().status(), none.code().number()),
-            InvokeError::Throttled => (429, 429_001),
-        };
-        Self::coded(
-            StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            code,
-            &error,
-        )
+        Self::coded(error.code(), &error)
     }
 }
 
 impl From<SendError> for Fault {
     fn from(error: SendError) -> Self {
-        let (status, code) = match &error {
-            SendError::NotFound(_) => (StatusCode::NOT_FOUND, 404_001),
-            SendError::Module(_) => (StatusCode::BAD_REQUEST, 400_004),
-            SendError::QueueFull(_) => (StatusCode::FORBIDDEN, 403_004),
-            SendError::TooLarge(_) | SendError::TooManyProperties(_) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, 413_001)
-            }
-            SendError::Journal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 500_001),
-        };
-        Self::coded(status, code, &error)
+        Self::coded(error.code(), &error)
     }
 }
 

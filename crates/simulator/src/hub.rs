@@ -8,12 +8,16 @@
 //! The parts: [`connect`](self) here, `telemetry` (messages in, routes), `deliveries` (messages out), `twins`,
 //! `methods`, `identities` (the registry's administration), `control` (levers, events, the clock's work).
 
+mod administration;
 mod authorities;
+mod configurations;
 mod connecting;
 mod control;
 mod deliveries;
 mod deployments;
+mod faults;
 mod identities;
+mod identity_documents;
 mod keys;
 mod methods;
 mod provisioning;
@@ -34,12 +38,15 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use administration::{Step, Wanted};
 pub(crate) use authorities::AuthorityFault;
+pub(crate) use configurations::ConfigurationFault;
 pub(crate) use connecting::{Attached, Refusal};
 pub use control::SendError;
 pub(crate) use deployments::check_deployment;
 pub use identities::{Credentials, IdentityFault};
 pub(crate) use identities::{NewDevice, NewModule};
+pub(crate) use keys::{POLICIES, Right};
 pub(crate) use methods::Caller;
 pub use methods::InvokeError;
 pub(crate) use provisioning::{Provision, Start, check_initial_twin};
@@ -107,6 +114,8 @@ pub(crate) struct Core {
     /// The newest input message each module was sent, to know what it may have seen before.
     inputs_sent: HashMap<Identity, u64>,
     connections: u64,
+    /// When those who are not connected now last were. In memory only: a write for each would be dear.
+    left: HashMap<Identity, Timestamp>,
     events_told: u64,
     /// When messages that have outlived their time were last looked for.
     expired_ms: i64,
@@ -173,6 +182,7 @@ impl Hub {
             observed: Vec::new(),
             inputs_sent: HashMap::new(),
             connections: 0,
+            left: HashMap::new(),
             events_told,
             expired_ms: 0,
         };

@@ -1,13 +1,13 @@
 //! Azure IoT Hub, its Device Provisioning Service and the IoT Edge runtime in one process, for laptops and CI.
 //!
 //! One registry with the faces the cloud and a gateway show: MQTT 3.1.1 over TLS for hub, provisioning and edge hub,
-//! HTTPS for MQTT over WebSocket, for methods between modules and for the provisioning service's device and service
-//! APIs, the workload API on a Unix socket per module, and a control API with levers. Semantics are the hub's, not a
-//! broker's: a client gets what is meant for its identity, a second connection ends the first, and a PUBACK means that
-//! the message is in the journal.
+//! HTTPS for MQTT over WebSocket, for methods between modules, for the hub's service API and for the provisioning
+//! service's device and service APIs, the workload API on a Unix socket per module, and a control API with levers.
+//! Semantics are the hub's, not a broker's: a client gets what is meant for its identity, a second connection ends the
+//! first, and a PUBACK means that the message is in the journal.
 //!
-//! **Not here:** the modules, the boards and the pages of a bay (they are put together by `cow`), and the hub's REST and
-//! AMQP faces.
+//! **Not here:** the modules, the boards and the pages of a bay (they are put together by `cow`), and the hub's AMQP
+//! face.
 //!
 //! **Invariant:** nothing is acknowledged that a kill of this process could take back, once it has a state directory.
 //!
@@ -30,6 +30,7 @@ mod connection;
 mod control;
 mod dps;
 mod edge;
+mod edge_methods;
 mod events;
 mod hub;
 mod journal;
@@ -43,6 +44,7 @@ mod precondition;
 mod registry;
 mod rest;
 mod routing;
+mod service;
 mod simulator;
 mod trace;
 mod websocket;

@@ -2,13 +2,20 @@
 //!
 //! Plain data, serialised as it is into the journal's snapshots.
 
+mod configuration;
+mod settings;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use hub_proto::identity::Identity;
 use hub_proto::sas::SymmetricKey;
 use hub_proto::topic::Filter as TopicFilter;
 use hub_proto::twin::Twin;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub(crate) use configuration::Configuration;
+pub(crate) use settings::{Settings, Standing};
 
 use crate::authentication::Authentication;
 use crate::certificates::Certificate;
@@ -23,6 +30,9 @@ pub(crate) struct Registry {
     /// Authorities below which devices' certificates lie, by the name they were registered under.
     #[serde(default)]
     pub(crate) authorities: BTreeMap<String, Certificate>,
+    /// Configurations by id.
+    #[serde(default)]
+    pub(crate) configurations: BTreeMap<String, Configuration>,
     /// The number the next event gets; written into snapshots only.
     pub(crate) next_event: u64,
 }
@@ -36,6 +46,36 @@ pub(crate) struct Device {
     pub(crate) queue: CloudToDeviceQueue,
     /// Present when the device has the IoT Edge capability.
     pub(crate) edge: Option<EdgeStore>,
+    /// An operator's words on why it is enabled or not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) status_reason: Option<String>,
+    /// When it was last enabled or disabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) status_updated: Option<Timestamp>,
+    /// The scope of the edge device that it is behind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent_scope: Option<String>,
+}
+
+impl Device {
+    /// An enabled device with nothing in it.
+    pub(crate) fn new(client: Client, edge: bool) -> Self {
+        Self {
+            client,
+            enabled: true,
+            modules: BTreeMap::new(),
+            queue: CloudToDeviceQueue::default(),
+            edge: edge.then(EdgeStore::default),
+            status_reason: None,
+            status_updated: None,
+            parent_scope: None,
+        }
+    }
+
+    /// The scope that an edge device spans: what children name as their parent.
+    pub(crate) fn own_scope(&self, id: &str) -> String {
+        format!("ms-azure-iot-edge://{id}-{}", self.client.generation)
+    }
 }
 
 /// One module identity.
@@ -61,6 +101,9 @@ pub(crate) struct Client {
     pub(crate) model_id: String,
     /// Kept over connections and restarts: the Python SDK never subscribes twice.
     pub(crate) subscriptions: Vec<Subscription>,
+    /// Raised by every change of the identity itself; its twin counts for itself.
+    #[serde(default)]
+    pub(crate) revision: u64,
 }
 
 /// A granted subscription.
@@ -72,7 +115,7 @@ pub(crate) struct Subscription {
 }
 
 /// A symmetric key in base64, never shown by `Debug`.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(crate) struct StoredKey(String);
 
@@ -85,6 +128,11 @@ impl StoredKey {
             &base64::engine::general_purpose::STANDARD,
             bytes,
         ))
+    }
+
+    /// The key in the clear, for an answer that must hold it.
+    pub(crate) fn as_secret_str(&self) -> &str {
+        &self.0
     }
 
     pub(crate) fn key(&self) -> SymmetricKey {
@@ -201,6 +249,14 @@ impl Filter {
 }
 
 impl Client {
+    /// The entity tag of the identity. Removed and made again it has another, since its generation is another.
+    pub(crate) fn etag(&self) -> String {
+        base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            format!("{}.{}", self.generation, self.revision),
+        )
+    }
+
     pub(crate) fn subscription(&self, filter: Filter) -> Option<Subscription> {
         self.subscriptions
             .iter()

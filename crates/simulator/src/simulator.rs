@@ -21,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dps::Dps;
-use crate::hub::{Caller, Credentials, Hub, IdentityFault, InvokeError, SendError, TwinFault};
+use crate::hub::{
+    Caller, Credentials, Hub, IdentityFault, InvokeError, POLICIES, SendError, TwinFault,
+};
 use crate::journal::JournalError;
 use crate::levers::{Lever, Target};
 use crate::pki::{Authority, PkiError};
@@ -77,6 +79,8 @@ pub struct Info {
     pub https: SocketAddr,
     /// For back ends: the `iothubowner` policy.
     pub service_connection_string: String,
+    /// For back ends: each of the hub's policies by name, for what it allows and no more.
+    pub policy_connection_strings: BTreeMap<String, String>,
     /// Where devices register: the provisioning service's host name.
     pub provisioning_host: String,
     /// What devices say they register in.
@@ -119,7 +123,11 @@ impl Simulator {
             ca_file: self.authority.file().to_owned(),
             mqtt: self.mqtt,
             https: self.https,
-            service_connection_string: self.hub.service_connection_string(),
+            service_connection_string: self.hub.service_connection_string("iothubowner"),
+            policy_connection_strings: POLICIES
+                .iter()
+                .map(|&(name, _)| (name.to_owned(), self.hub.service_connection_string(name)))
+                .collect(),
             provisioning_host: self.dps.host.clone(),
             id_scope: self.dps.id_scope(),
             provisioning_service_connection_string: self.dps.service_connection_string(),
@@ -359,12 +367,11 @@ impl Simulator {
 }
 
 impl Hub {
-    fn service_connection_string(&self) -> String {
-        let owner = "iothubowner";
-        // The policy was made before anybody could ask.
+    fn service_connection_string(&self, policy: &str) -> String {
+        // The policies were made before anybody could ask.
         let string = self
-            .policy_key(owner)
-            .map(|key| ConnectionString::for_service(&self.names.hub, owner, key));
+            .policy_key(policy)
+            .map(|key| ConnectionString::for_service(&self.names.hub, policy, key));
         string
             .map(|string| string.to_secret_string())
             .unwrap_or_default()

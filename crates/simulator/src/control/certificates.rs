@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use hub_proto::error::ErrorCode;
 use serde::Deserialize;
 
 use super::{Body, Fault, Shared};
@@ -40,7 +41,7 @@ impl X509 {
             }
         };
         let mut thumbprints = thumbprints
-            .map_err(|error| Fault::coded(StatusCode::BAD_REQUEST, 400_004, &error))?
+            .map_err(|error| Fault::coded(ErrorCode::ArgumentInvalid, &error))?
             .into_iter();
         match (thumbprints.next(), thumbprints.next(), thumbprints.next()) {
             (Some(primary), secondary, None) => {
@@ -56,14 +57,14 @@ impl X509 {
 
 impl From<AuthorityFault> for Fault {
     fn from(fault: AuthorityFault) -> Self {
-        let (status, code) = match &fault {
+        let code = match &fault {
             AuthorityFault::Certificate(_)
             | AuthorityFault::NotAnAuthority(_)
-            | AuthorityFault::Name(_) => (StatusCode::BAD_REQUEST, 400_004),
-            AuthorityFault::NotFound(_) => (StatusCode::NOT_FOUND, 404_001),
-            AuthorityFault::Journal(_) => (StatusCode::INTERNAL_SERVER_ERROR, 500_001),
+            | AuthorityFault::Name(_) => ErrorCode::ArgumentInvalid,
+            AuthorityFault::NotFound(_) => ErrorCode::DeviceNotFound,
+            AuthorityFault::Journal(_) => ErrorCode::ServerError,
         };
-        Self::coded(status, code, &fault)
+        Self::coded(code, &fault)
     }
 }
 

@@ -170,6 +170,10 @@ impl Hub {
             .is_some_and(|live| live.connection == attached.connection)
         {
             core.live.remove(&attached.identity);
+            if core.client(&attached.identity).is_some() {
+                core.left
+                    .insert(attached.identity.clone(), Timestamp::now());
+            }
             core.edge_client_changed(&attached.identity, attached.face);
             if let Err(error) = self.commit(&mut core) {
                 tracing::error!(%error, "the journal cannot be written");
@@ -277,6 +281,7 @@ impl Core {
             in_flight: None,
             locked: HashMap::new(),
         };
+        self.left.remove(&identity);
         if let Some(older) = self.live.insert(identity.clone(), live) {
             older.mailbox.end(EndReason::TakenOver);
         }

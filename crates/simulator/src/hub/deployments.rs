@@ -95,9 +95,10 @@ impl Core {
         Ok(documents)
     }
 
-    fn remove_module(&mut self, device: &str, id: String) -> Result<(), IdentityFault> {
+    pub(super) fn remove_module(&mut self, device: &str, id: String) -> Result<(), IdentityFault> {
         let identity = Identity::module(device, id.as_str())?;
         self.inputs_sent.remove(&identity);
+        self.left.remove(&identity);
         if let Some(live) = self.live.get(&identity) {
             live.mailbox.end(EndReason::Removed);
         }

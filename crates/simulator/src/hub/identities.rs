@@ -1,7 +1,5 @@
 //! The registry's administration: devices, modules, and what a deployment makes of an edge device.
 
-use std::collections::BTreeMap;
-
 use hub_proto::connection_string::{ConnectionString, Credential};
 use hub_proto::identity::{Identity, IdentityError};
 use hub_proto::twin::Twin;
@@ -13,9 +11,8 @@ use thiserror::Error;
 use super::{Core, Hub, TwinFault};
 use crate::authentication::Authentication;
 use crate::change::Change;
-use crate::edge::EdgeStore;
 use crate::mailbox::EndReason;
-use crate::registry::{Client, CloudToDeviceQueue, Device, Module, StoredKey};
+use crate::registry::{Client, Device, Module, StoredKey};
 
 /// Modules every edge device has.
 pub(super) const SYSTEM_MODULES: [&str; 2] = ["$edgeAgent", "$edgeHub"];
@@ -104,6 +101,18 @@ pub enum IdentityFault {
         /// Why.
         source: Box<TwinFault>,
     },
+    /// The entity tag is another one.
+    #[error("the entity tag does not match: somebody else has changed {0}")]
+    Precondition(Identity),
+    /// Creating one module more than a device may have.
+    #[error("{0} has as many modules as a device may have")]
+    TooManyModules(Identity),
+    /// A parent that is none.
+    #[error("deviceScope {0:?} is that of no other edge device here")]
+    Scope(String),
+    /// A twin was not changed.
+    #[error(transparent)]
+    Twin(#[from] TwinFault),
     /// The change could not be kept.
     #[error("the journal cannot be written")]
     Journal(#[source] std::io::Error),
@@ -146,16 +155,11 @@ impl Hub {
         if core.client(&identity).is_some() {
             return Err(IdentityFault::Exists(identity));
         }
-        let device = Device {
-            client: Client {
-                authentication: new.authentication.clone(),
-                ..new_client()
-            },
-            enabled: true,
-            modules: BTreeMap::new(),
-            queue: CloudToDeviceQueue::default(),
-            edge: edge.then(EdgeStore::default),
+        let client = Client {
+            authentication: new.authentication.clone(),
+            ..new_client()
         };
+        let device = Device::new(client, edge);
         core.record(Change::DevicePut {
             id: id.to_owned(),
             device: Box::new(device),
@@ -182,13 +186,7 @@ impl Hub {
         if core.client(&identity).is_none() {
             return Err(IdentityFault::NotFound(identity));
         }
-        core.record(Change::DeviceRemoved { id: id.to_owned() });
-        core.inputs_sent.retain(|of, _| of.device_id() != id);
-        for (of, live) in &core.live {
-            if of.device_id() == id {
-                live.mailbox.end(EndReason::Removed);
-            }
-        }
+        core.remove_device(id);
         self.commit(&mut core).map_err(IdentityFault::Journal)
     }
 
@@ -205,11 +203,10 @@ impl Hub {
         core.record(Change::DeviceEnabled {
             id: id.to_owned(),
             enabled,
+            at: Some(Timestamp::now()),
         });
-        for (of, live) in &core.live {
-            if of.device_id() == id && !enabled {
-                live.mailbox.end(EndReason::Disabled);
-            }
+        if !enabled {
+            core.end_device(id, EndReason::Disabled);
         }
         self.commit(&mut core).map_err(IdentityFault::Journal)
     }
@@ -289,12 +286,29 @@ impl Hub {
 }
 
 impl Core {
+    /// Forgets a device that is there, ending its connections and those of its modules.
+    pub(super) fn remove_device(&mut self, id: &str) {
+        self.record(Change::DeviceRemoved { id: id.to_owned() });
+        self.inputs_sent.retain(|of, _| of.device_id() != id);
+        self.left.retain(|of, _| of.device_id() != id);
+        self.end_device(id, EndReason::Removed);
+    }
+
+    /// Ends the connections of a device and of its modules.
+    pub(super) fn end_device(&self, id: &str, reason: EndReason) {
+        for (of, live) in &self.live {
+            if of.device_id() == id {
+                live.mailbox.end(reason);
+            }
+        }
+    }
+
     pub(super) fn add_module(&mut self, device: &str, id: &str, managed: bool) {
         let managed_by = managed.then(|| MANAGED_BY.to_owned());
         self.put_module(device, id, managed_by, &Authentication::Sas);
     }
 
-    fn put_module(
+    pub(super) fn put_module(
         &mut self,
         device: &str,
         id: &str,
@@ -327,5 +341,6 @@ pub(super) fn new_client() -> Client {
         twin: Twin::new(now),
         model_id: String::new(),
         subscriptions: Vec::new(),
+        revision: 0,
     }
 }

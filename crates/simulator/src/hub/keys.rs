@@ -11,23 +11,51 @@ use crate::change::Change;
 use crate::registry::StoredKey;
 use crate::with_causes;
 
-/// The shared access policies every hub is born with.
-const POLICIES: [&str; 5] = [
-    "iothubowner",
-    "service",
-    "device",
-    "registryRead",
-    "registryReadWrite",
+/// What a shared access policy can allow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Right {
+    /// Reading identities and configurations.
+    RegistryRead,
+    /// Writing them.
+    RegistryWrite,
+    /// All that a back end does with devices: twins, methods, queries, messages.
+    ServiceConnect,
+    /// All that devices do: a token of such a policy opens any of them.
+    DeviceConnect,
+}
+
+/// The shared access policies every hub is born with, and what they allow.
+pub(crate) const POLICIES: [(&str, &[Right]); 5] = [
+    (
+        "iothubowner",
+        &[
+            Right::RegistryRead,
+            Right::RegistryWrite,
+            Right::ServiceConnect,
+            Right::DeviceConnect,
+        ],
+    ),
+    ("service", &[Right::ServiceConnect]),
+    ("device", &[Right::DeviceConnect]),
+    ("registryRead", &[Right::RegistryRead]),
+    (
+        "registryReadWrite",
+        &[Right::RegistryRead, Right::RegistryWrite],
+    ),
 ];
 
-/// Those of them that have the DeviceConnect right, so that a token of theirs opens any device.
-pub(super) const MAY_CONNECT: [&str; 2] = ["iothubowner", "device"];
+impl Right {
+    pub(crate) fn is_of(self, policy: &str) -> bool {
+        let mut policies = POLICIES.iter();
+        policies.any(|(name, rights)| *name == policy && rights.contains(&self))
+    }
+}
 
 impl Hub {
     /// Makes the policies a new hub needs; one loaded from disk has them.
     pub(crate) fn ensure_policies(&self) -> std::io::Result<()> {
         let mut core = self.lock();
-        for name in POLICIES {
+        for (name, _) in POLICIES {
             if !core.registry.policies.contains_key(name) {
                 core.record(Change::PolicySet {
                     name: name.to_owned(),

@@ -1,7 +1,5 @@
 //! What the provisioning service does in a hub: makes a device, gives it its keys and twin, moves it, takes it away.
 
-use std::collections::BTreeMap;
-
 use hub_proto::dps::enrollment::InitialTwin;
 use hub_proto::identity::Identity;
 use hub_proto::twin::{Twin, Update};
@@ -86,13 +84,13 @@ impl Hub {
         }
         let was_edge = known.as_ref().is_some_and(|device| device.edge.is_some());
         let becomes_edge = wanted.edge && !was_edge;
-        let mut device = known.unwrap_or_else(|| Device {
-            client: new_client(),
-            enabled: true,
-            modules: BTreeMap::new(),
-            queue: CloudToDeviceQueue::default(),
-            edge: None,
-        });
+        let mut device = match known {
+            Some(mut device) => {
+                device.client.revision += 1;
+                device
+            }
+            None => Device::new(new_client(), false),
+        };
         if let Some(twin) = fresh_twin {
             device.client.twin = twin;
         }

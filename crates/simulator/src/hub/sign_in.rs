@@ -5,7 +5,8 @@ use hub_proto::sas::{CLOCK_SKEW, SasError, Token};
 use jiff::Timestamp;
 use thiserror::Error;
 
-use super::{Core, Hub, keys};
+use super::keys::Right;
+use super::{Core, Hub};
 use crate::authentication::{Authentication, CertificateRefusal, Presented};
 use crate::certificates::{Certificate, PeerCertificates};
 use crate::registry::{Client, Device};
@@ -98,6 +99,7 @@ impl Core {
                     self.open_with_token(identity, device, client, hub_name, token, now)?;
                 Ok(Timestamp::from_second(expiry).unwrap_or(Timestamp::MAX))
             }
+            (Authentication::None, _) => Err(CertificateRefusal::NoWayIn(identity.clone()).into()),
             (Authentication::Sas, Examined::Nothing) => Err(SignInFault::NoToken),
             (Authentication::Sas, Examined::Certificate(_)) => {
                 Err(CertificateRefusal::TokenWanted(identity.clone()).into())
@@ -150,7 +152,7 @@ impl Core {
         let token = Token::parse(token)?;
         match token
             .policy()
-            .filter(|name| keys::MAY_CONNECT.contains(name))
+            .filter(|name| Right::DeviceConnect.is_of(name))
             .and_then(|name| self.registry.policies.get(name))
         {
             Some(policy) => token.verify(audience, [&policy.key()], now, CLOCK_SKEW),

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use thiserror::Error;
 
-use super::{Batch, Core, Face, Hub};
-use crate::authentication::Authentication;
+use super::{Batch, Core, Face, Hub, identity_documents};
 use crate::change::Change;
+use crate::precondition::{Mismatch, Precondition};
 use crate::registry::Filter;
 use crate::trace::What;
 
@@ -24,6 +24,9 @@ pub enum TwinFault {
     /// The document is no twin.
     #[error(transparent)]
     Document(TwinError),
+    /// The entity tag is another one.
+    #[error("the entity tag does not match: somebody else has changed the twin of {0}")]
+    Precondition(Identity),
     /// The change could not be kept.
     #[error("the journal cannot be written")]
     Journal(#[source] std::io::Error),
@@ -122,9 +125,9 @@ impl Hub {
     /// # Errors
     /// [`TwinFault::NotFound`].
     pub(crate) fn twin(&self, target: &Identity) -> Result<Value, TwinFault> {
-        self.lock()
-            .service_twin(target)
-            .ok_or_else(|| TwinFault::NotFound(target.clone()))
+        let core = self.lock_kept().map_err(TwinFault::Journal)?;
+        core.service_twin(target)
+            .ok_or_else(|| core.twin_missing(target))
     }
 
     /// A service's PATCH (or with `replace`, PUT) of `tags` and `properties.desired`; returns the whole twin.
@@ -137,8 +140,22 @@ impl Hub {
         document: Value,
         replace: bool,
     ) -> Result<Value, TwinFault> {
+        self.update_twin_when(target, document, replace, Precondition::None)
+    }
+
+    /// As [`Hub::update_twin`], if the twin's entity tag is what it has to be.
+    ///
+    /// # Errors
+    /// As there, or [`TwinFault::Precondition`].
+    pub(crate) fn update_twin_when(
+        &self,
+        target: &Identity,
+        document: Value,
+        replace: bool,
+        when: Precondition<'_>,
+    ) -> Result<Value, TwinFault> {
         let mut core = self.lock();
-        core.update_twin(target, document, replace)?;
+        core.update_twin_when(target, document, replace, when)?;
         self.commit(&mut core).map_err(TwinFault::Journal)?;
         core.service_twin(target)
             .ok_or_else(|| TwinFault::NotFound(target.clone()))
@@ -146,6 +163,28 @@ impl Hub {
 }
 
 impl Core {
+    pub(super) fn update_twin_when(
+        &mut self,
+        target: &Identity,
+        document: Value,
+        replace: bool,
+        when: Precondition<'_>,
+    ) -> Result<(), TwinFault> {
+        let etag = self.client(target).map(|client| client.twin.etag());
+        match when.check(etag.as_deref()) {
+            Ok(()) => self.update_twin(target, document, replace),
+            Err(Mismatch::Exists | Mismatch::Changed) => {
+                Err(TwinFault::Precondition(target.clone()))
+            }
+            Err(Mismatch::Missing) => Err(self.twin_missing(target)),
+        }
+    }
+
+    /// Whose twin is missing: the device's, or only the module's.
+    fn twin_missing(&self, target: &Identity) -> TwinFault {
+        TwinFault::NotFound(self.missing_of(target))
+    }
+
     pub(super) fn update_twin(
         &mut self,
         target: &Identity,
@@ -153,7 +192,7 @@ impl Core {
         replace: bool,
     ) -> Result<(), TwinFault> {
         if self.client(target).is_none() {
-            return Err(TwinFault::NotFound(target.clone()));
+            return Err(self.twin_missing(target));
         }
         let at = Timestamp::now();
         let change = Change::TwinUpdated {
@@ -296,11 +335,11 @@ impl Core {
         let live = self.live.get(target);
         let mut twin = client.twin.to_service_json(&Envelope {
             identity: target,
-            device_etag: &client.generation,
+            device_etag: &client.etag(),
             enabled: device.enabled,
-            status_updated: None,
+            status_updated: device.status_updated,
             connected: live.is_some(),
-            last_activity: live.map(|live| live.since),
+            last_activity: self.last_activity(target),
             waiting_messages: if target.module_id().is_none() {
                 device.queue.waiting.len()
             } else {
@@ -310,9 +349,9 @@ impl Core {
             model_id: &client.model_id,
             edge: device.edge.is_some(),
         });
-        if let Authentication::SelfSigned { primary, secondary } = &client.authentication {
-            twin["x509Thumbprint"] =
-                json!({"primaryThumbprint": primary, "secondaryThumbprint": secondary});
+        twin["x509Thumbprint"] = identity_documents::thumbprints(&client.authentication);
+        if target.module_id().is_none() {
+            identity_documents::scopes(&mut twin, target.device_id(), device);
         }
         Some(twin)
     }

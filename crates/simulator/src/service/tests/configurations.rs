@@ -1,0 +1,138 @@
+use super::*;
+
+#[tokio::test]
+async fn a_configuration_is_made_read_changed_and_removed() {
+    let bench = Bench::new();
+    let path = "/configurations/winter";
+    let document = json!({
+        "id": "winter", "schemaVersion": "1.0", "labels": {"season": "winter"}, "priority": 10,
+        "content": {"deviceContent": {"properties.desired.heating": true}, "modulesContent": null},
+        "targetCondition": "tags.site='north'",
+        "metrics": {"queries": {"warm": "SELECT deviceId FROM devices WHERE properties.reported.warm = true"}},
+    });
+    let made = bench.made(path, document).await;
+    assert_eq!(
+        made["content"],
+        json!({"deviceContent": {"properties.desired.heating": true}})
+    );
+    assert_eq!(made["systemMetrics"], json!({"results": {}, "queries": {}}));
+    assert_eq!(made["createdTimeUtc"], made["lastUpdatedTimeUtc"]);
+    assert_eq!(bench.ask("GET", path, Value::Null).await.body, made);
+    assert_eq!(bench.ask("PUT", path, json!({})).await.refused(), 409_201);
+
+    let mut change = made.clone();
+    change["priority"] = 11.into();
+    let tag = made["etag"].as_str();
+    let changed = bench.ask_if("PUT", path, tag, change.clone()).await;
+    assert_eq!(
+        (changed.status, &changed.body["priority"]),
+        (200, &json!(11))
+    );
+    assert_eq!(changed.body["createdTimeUtc"], made["createdTimeUtc"]);
+    assert_eq!(
+        bench
+            .ask_if("PUT", path, tag, change.clone())
+            .await
+            .refused(),
+        412_001
+    );
+    change["content"] = json!({"deviceContent": {"properties.desired.heating": false}});
+    assert_eq!(
+        bench.ask_if("PUT", path, Some("*"), change).await.refused(),
+        400_004
+    );
+    bench.made("/configurations/autumn", json!({})).await;
+    let listed = bench
+        .ask("GET", "/configurations?top=1", Value::Null)
+        .await
+        .body;
+    assert_eq!(
+        (&listed[0]["id"], &listed[1]),
+        (&json!("autumn"), &Value::Null)
+    );
+    assert_eq!(
+        bench
+            .ask_if("DELETE", path, tag, Value::Null)
+            .await
+            .refused(),
+        412_001
+    );
+    assert_eq!(
+        bench
+            .ask_if("DELETE", path, Some("\"*\""), Value::Null)
+            .await
+            .status,
+        204
+    );
+    for method in ["GET", "DELETE"] {
+        assert_eq!(
+            bench.ask(method, path, Value::Null).await.refused(),
+            404_301
+        );
+    }
+    assert_eq!(
+        bench
+            .ask("PUT", "/configurations/Winter", json!({}))
+            .await
+            .refused(),
+        400_004
+    );
+}
+
+#[tokio::test]
+async fn a_deployment_is_put_on_one_edge_device() {
+    let bench = Bench::new();
+    bench.made("/devices/pump7", json!({})).await;
+    bench
+        .made(
+            "/devices/edge01",
+            json!({"capabilities": {"iotEdge": true}}),
+        )
+        .await;
+    let content = json!({"modulesContent": {
+        "$edgeAgent": {"properties.desired": {"modules": {"sensor": {}}}},
+        "$edgeHub": {"properties.desired": {"routes": {}}},
+        "sensor": {"properties.desired": {"interval": 5}},
+    }});
+    let path = "/devices/edge01/applyConfigurationContent";
+    let applied = bench.ask("POST", path, content.clone()).await;
+    assert_eq!((applied.status, applied.body), (204, Value::Null));
+    let twin = bench
+        .ask("GET", "/twins/edge01/modules/sensor", Value::Null)
+        .await
+        .body;
+    assert_eq!(twin["properties"]["desired"]["interval"], 5);
+    let module = bench
+        .ask("GET", "/devices/edge01/modules/sensor", Value::Null)
+        .await
+        .body;
+    assert_eq!(module["managedBy"], "IotEdge");
+    let without = json!({"modulesContent": {"$edgeAgent": {}, "$edgeHub": {}}});
+    assert_eq!(bench.ask("POST", path, without).await.status, 204);
+    assert_eq!(
+        bench
+            .ask("GET", "/devices/edge01/modules/sensor", Value::Null)
+            .await
+            .refused(),
+        404_010
+    );
+
+    for wrong in [
+        json!({}),
+        json!({"modulesContent": []}),
+        json!([]),
+        json!({"modulesContent": {"a b": {}}}),
+    ] {
+        assert_eq!(bench.ask("POST", path, wrong).await.refused(), 400_004);
+    }
+    let elsewhere = "/devices/pump7/applyConfigurationContent";
+    assert_eq!(
+        bench
+            .ask("POST", elsewhere, content.clone())
+            .await
+            .refused(),
+        400_004
+    );
+    let nowhere = "/devices/pump8/applyConfigurationContent";
+    assert_eq!(bench.ask("POST", nowhere, content).await.refused(), 404_001);
+}
