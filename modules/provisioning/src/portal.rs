@@ -113,6 +113,7 @@ struct Portal {
     visitors: AtomicU64,
     attempts: Mutex<Attempts>,
     sessions: Mutex<Sessions>,
+    reader: picture::Reader,
     /// Tells the streams that a session has ended.
     ended: watch::Sender<()>,
 }
@@ -126,6 +127,7 @@ impl Portal {
             visitors: AtomicU64::new(0),
             attempts: Mutex::default(),
             sessions: Mutex::new(Sessions::new(options.idle)),
+            reader: picture::Reader::default(),
             ended: watch::Sender::new(()),
         }
     }

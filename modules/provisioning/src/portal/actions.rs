@@ -14,7 +14,6 @@ use axum::response::{IntoResponse, Redirect, Response};
 use bay::message::{Mode, SecretText, SetupRequest};
 use serde::Deserialize;
 use serde_json::json;
-use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
 
 use super::draft::{Draft, Entered};
@@ -212,23 +211,32 @@ pub(super) async fn read_picture(
         return foreign();
     }
     visitor.touch(&portal);
-    let found = spawn_blocking(move || picture::read(&grey, width)).await;
-    let problem = match found.ok().flatten().map(|text| code::read(&text)) {
-        Some(Ok(code)) => {
-            take_code(&portal, visitor, code);
-            return StatusCode::NO_CONTENT.into_response();
-        }
-        Some(Err(error)) => error.to_string(),
-        None => {
-            "no code could be read in that picture; fill it with the code, in good light".into()
+    let found = match portal.reader.read(grey, width).await {
+        Ok(found) => found,
+        Err(picture::Busy) => {
+            let problem = "Another picture is still being read. Try again in a moment.";
+            return unread(StatusCode::SERVICE_UNAVAILABLE, problem);
         }
     };
-    let problem = words::said(&problem);
-    (
-        StatusCode::UNPROCESSABLE_ENTITY,
-        Json(json!({"problem": problem})),
-    )
-        .into_response()
+    match found.map(|text| code::read(&text)) {
+        Some(Ok(code)) => {
+            take_code(&portal, visitor, code);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Some(Err(error)) => unread(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            &words::said(error.to_string()),
+        ),
+        None => {
+            let problem =
+                "No code could be read in that picture. Fill it with the code, in good light.";
+            unread(StatusCode::UNPROCESSABLE_ENTITY, problem)
+        }
+    }
+}
+
+fn unread(status: StatusCode, problem: &str) -> Response {
+    (status, Json(json!({"problem": problem}))).into_response()
 }
 
 /// Into the form, where it is looked at before it is sent.

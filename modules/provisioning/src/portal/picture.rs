@@ -4,7 +4,14 @@
 //! every phone takes a picture for a file field, and every browser can turn that into grey: what arrives here is one
 //! byte of brightness for each pixel, row by row, which the browser has made small enough to send.
 
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use axum::body::Bytes;
 use rqrr::PreparedImage;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::timeout;
 
 /// The most pixels looked at: the page sends at most 1200 × 1200.
 pub(super) const MOST_PIXELS: usize = 1_500_000;
@@ -13,8 +20,48 @@ const LEAST_SIDE: usize = 21;
 /// As it came, at half and at a quarter of the size, where what a camera adds of noise is gone.
 const SIZES: usize = 3;
 
+/// A picture of a code takes a tenth of this on the slowest board. One made of nothing but the marks in a code's corners
+/// takes as long as it likes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads one picture at a time.
+#[derive(Debug)]
+pub(super) struct Reader(Arc<Semaphore>);
+
+/// A picture that came before is still being read.
+#[derive(Debug)]
+pub(super) struct Busy;
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Reader {
+    pub(super) async fn read(&self, grey: Bytes, width: usize) -> Result<Option<String>, Busy> {
+        let turn = Arc::clone(&self.0).try_acquire_owned().map_err(|_| Busy)?;
+        let (sender, found) = oneshot::channel();
+        // Not a thread of the runtime's: that would wait for it before the process could end.
+        let reading = thread::Builder::new().spawn(move || {
+            let text = read(&grey, width);
+            // The next one may follow as soon as this one is answered.
+            drop(turn);
+            let _ = sender.send(text);
+        });
+        match reading {
+            Ok(_) => Ok(timeout(PATIENCE, found)
+                .await
+                .ok()
+                .and_then(Result::ok)
+                .flatten()),
+            Err(_) => Err(Busy),
+        }
+    }
+}
+
 /// The first text found in a picture; `None` when it shows no code that can be read, or is no picture of that width.
-pub(super) fn read(grey: &[u8], width: usize) -> Option<String> {
+fn read(grey: &[u8], width: usize) -> Option<String> {
     if width < LEAST_SIDE || grey.len() > MOST_PIXELS || !grey.len().is_multiple_of(width) {
         return None;
     }
@@ -114,6 +161,18 @@ mod tests {
         assert_eq!(read(&vec![255; 200 * 200], 200), None);
         assert_eq!(read(&vec![0; 200 * 200 + 1], 200), None);
         assert_eq!(read(&vec![0; 1300 * 1300], 1300), None);
+    }
+
+    #[tokio::test]
+    async fn one_picture_is_read_at_a_time() {
+        let reader = Reader::default();
+        let turn = Arc::clone(&reader.0).try_acquire_owned().expect("a turn");
+        let (grey, width) = picture(4.0, 0.0, 0);
+        let grey = Bytes::from(grey);
+        assert!(reader.read(grey.clone(), width).await.is_err());
+        drop(turn);
+        let text = reader.read(grey, width).await.expect("a turn");
+        assert_eq!(text.as_deref(), Some(TEXT));
     }
 
     proptest! {

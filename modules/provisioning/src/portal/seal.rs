@@ -15,14 +15,9 @@ type HmacSha256 = Hmac<Sha256>;
 pub(super) struct Seal(HmacSha256);
 
 impl Seal {
-    /// # Panics
-    ///
-    /// Never: HMAC takes a key of any length.
     pub(super) fn new(secret: &[u8; 32]) -> Self {
-        match HmacSha256::new_from_slice(secret) {
-            Ok(mac) => Self(mac),
-            Err(_) => unreachable!("HMAC takes a key of any length"),
-        }
+        let mac = HmacSha256::new_from_slice(secret);
+        Self(mac.unwrap_or_else(|_| unreachable!("HMAC takes keys of any length")))
     }
 
     /// A visitor's cookie.
