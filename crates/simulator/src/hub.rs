@@ -21,6 +21,7 @@ mod identity_documents;
 mod keys;
 mod methods;
 mod provisioning;
+mod query;
 mod sign_in;
 mod telemetry;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub(crate) use keys::{POLICIES, Right};
 pub(crate) use methods::Caller;
 pub use methods::InvokeError;
 pub(crate) use provisioning::{Provision, Start, check_initial_twin};
+pub(crate) use query::{COLLECTIONS, Key};
 pub use twins::TwinFault;
 
 use crate::change::Change;

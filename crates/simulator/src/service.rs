@@ -1,4 +1,4 @@
-//! The hub's service API over HTTPS: identities, twins, methods and configurations, for back ends.
+//! The hub's service API over HTTPS: identities, twins, queries, methods and configurations, for back ends.
 //!
 //! Who may ask is said by the shared access policy that signed the request's token. What is asked is answered with the
 //! hub's own numbers and bodies, as `azure-iot-hub` and `azure-iothub` read them.
@@ -12,6 +12,7 @@ mod bulk;
 mod configurations;
 mod identities;
 mod methods;
+mod query;
 mod reading;
 #[cfg(test)]
 mod tests;
@@ -92,6 +93,8 @@ impl Asked<'_> {
             (["devices", _, "applyconfigurationcontent"], [_, device, _]) => {
                 self.apply_content(device)
             }
+            // A device may be called `query` too.
+            (["devices", "query"], _) if self.method() == Method::POST => self.query(),
             (["devices", _], [_, device]) => self.device(device),
             (["statistics", "devices"], _) => self.device_statistics(),
             (["statistics", "service"], _) => self.service_statistics(),

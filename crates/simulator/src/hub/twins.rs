@@ -329,7 +329,7 @@ impl Core {
         twin
     }
 
-    fn service_twin(&self, target: &Identity) -> Option<Value> {
+    pub(super) fn service_twin(&self, target: &Identity) -> Option<Value> {
         let device = self.registry.devices.get(target.device_id())?;
         let client = self.client(target)?;
         let live = self.live.get(target);

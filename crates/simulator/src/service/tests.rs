@@ -20,6 +20,7 @@ mod configurations;
 mod fields;
 mod identities;
 mod methods;
+mod query;
 mod restart;
 mod twins;
 

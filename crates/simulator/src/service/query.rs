@@ -1,0 +1,103 @@
+//! Queries: `POST /devices/query`, a page at a time.
+
+use std::num::NonZeroUsize;
+
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use query::{Query, QueryError, Resume};
+use serde::{Deserialize, Serialize};
+
+use super::Asked;
+use super::answer::Fault;
+use super::reading::{self, Part};
+use crate::hub::{COLLECTIONS, Key, Right};
+use crate::rest::{document, header_text};
+
+const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
+const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
+const MAX_ITEM_COUNT: HeaderName = HeaderName::from_static("x-ms-max-item-count");
+
+const USUAL_PAGE: NonZeroUsize = NonZeroUsize::new(100).expect("it is not zero");
+const LONGEST_PAGE: NonZeroUsize = NonZeroUsize::new(1000).expect("it is not zero");
+
+/// Where a page begins, as clients carry it: opaque to them, so that nobody counts on what it is.
+#[derive(Serialize, Deserialize)]
+enum Continuation {
+    After(String, String, usize),
+    Skip(usize),
+}
+
+impl Asked<'_> {
+    pub(super) fn query(&self) -> Result<Response, Fault> {
+        self.authorize(Right::ServiceConnect)?;
+        let body = reading::json(self.body)?;
+        let part = Part::of(&body, "")?;
+        let text = part
+            .text("query")?
+            .ok_or_else(|| part.wrong("query", "is missing"))?;
+        let query = Query::parse(text, &COLLECTIONS).map_err(|error| refused(&error))?;
+        let resume = self.continuation()?;
+        let page = self.hub.query(&query, resume.as_ref(), self.page_size()?);
+        let mut response = document(&page.items);
+        let headers = response.headers_mut();
+        let item_type = if query.selects_documents() {
+            "twin"
+        } else {
+            "raw"
+        };
+        headers.insert(ITEM_TYPE, HeaderValue::from_static(item_type));
+        // Clients test for the header's presence: on the last page it is absent.
+        if let Some(next) = page.next.and_then(token) {
+            headers.insert(CONTINUATION, next);
+        }
+        Ok(response)
+    }
+
+    fn page_size(&self) -> Result<NonZeroUsize, Fault> {
+        match header_text(self.parts, MAX_ITEM_COUNT) {
+            None | Some("") => Ok(USUAL_PAGE),
+            Some(text) => match text.parse::<NonZeroUsize>() {
+                Ok(size) => Ok(size.min(LONGEST_PAGE)),
+                Err(_) => Err(Fault::argument(format!(
+                    "{MAX_ITEM_COUNT} must be a number from 1 to {LONGEST_PAGE}."
+                ))),
+            },
+        }
+    }
+
+    fn continuation(&self) -> Result<Option<Resume<Key>>, Fault> {
+        let Some(token) = header_text(self.parts, CONTINUATION).filter(|token| !token.is_empty())
+        else {
+            return Ok(None);
+        };
+        let read = URL_SAFE_NO_PAD.decode(token).ok();
+        match read.and_then(|json| serde_json::from_slice(&json).ok()) {
+            Some(Continuation::After(device, module, given)) => {
+                let key = (device, module);
+                Ok(Some(Resume::After { key, given }))
+            }
+            Some(Continuation::Skip(given)) => Ok(Some(Resume::Skip(given))),
+            None => Err(Fault::argument(format!(
+                "{CONTINUATION} is none that this service gave."
+            ))),
+        }
+    }
+}
+
+fn token(resume: Resume<Key>) -> Option<HeaderValue> {
+    let continuation = match resume {
+        Resume::After {
+            key: (device, module),
+            given,
+        } => Continuation::After(device, module, given),
+        Resume::Skip(given) => Continuation::Skip(given),
+    };
+    let json = serde_json::to_vec(&continuation).ok()?;
+    HeaderValue::try_from(URL_SAFE_NO_PAD.encode(json)).ok()
+}
+
+fn refused(error: &QueryError) -> Fault {
+    Fault::argument(format!("The query is not valid: {error}; {}.", error.help))
+}
