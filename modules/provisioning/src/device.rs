@@ -1,34 +1,32 @@
 //! The device: its machine, its files, and whoever waits for an answer, owned by one loop.
 
+mod done;
+mod recovery;
+mod waiter;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
-use bay::message::{ChangeAnswer, ChangeOutcome, IdentityReport, SetupRequest, Step};
-use hub_client::Responder;
+use bay::message::{ChangeOutcome, IdentityReport, SetupRequest, Step};
 use jiff::Timestamp;
-use module::{Answer, Clock};
-use serde_json::json;
-use tokio::sync::oneshot;
+use module::Clock;
 use tokio::task::JoinSet;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::apply::Apply;
 use crate::cloud::Cloud;
 use crate::desk::Refusal;
 use crate::disk::Disk;
 use crate::edge_config::{DpsIdentity, Endpoint};
-use crate::files::{Files, Found, Stamps};
-use crate::identity::{Assigned, Failure, Identity, Interrupted, Output, Reception, Undo};
-use crate::journal::{Mark, Record};
+use crate::files::{Files, Stamps};
+use crate::identity::{Assigned, Identity, Output, Reception, Undo};
 use crate::reboot::Reboot;
 use crate::registration::check;
 use crate::report;
 use crate::serial::Serial;
 use crate::view::{ERRORS_SHOWN, Trouble};
-
-/// How long a machine that was asked to restart may take to begin.
-const RESTARTS_WITHIN: Duration = Duration::from_secs(180);
+pub(crate) use done::Done;
+pub(crate) use waiter::{Waiter, refuse};
 
 /// What a device is made of.
 pub(crate) struct Device<C, D: Disk> {
@@ -65,27 +63,6 @@ pub(crate) enum Wish {
     Claim(SetupRequest),
     Setup(SetupRequest),
     Reset,
-}
-
-/// Whoever asked.
-#[derive(Debug)]
-pub(crate) enum Waiter {
-    Desk(oneshot::Sender<Result<ChangeAnswer, Refusal>>),
-    Method(Responder),
-    /// A claim from elsewhere: it is told by the view.
-    Nobody,
-}
-
-/// What came of something that took its time.
-#[derive(Debug)]
-pub(crate) enum Done {
-    Registered(DpsIdentity, Result<Assigned, Failure>),
-    Connected(Result<(), Failure>),
-    Applied(Result<(), Failure>),
-    Rebooted(Result<bool, Failure>),
-    NotRestarted,
-    Undone(Result<(), Failure>),
-    RegisteredAgain(Result<Assigned, Failure>),
 }
 
 /// What only the loop can do.
@@ -129,83 +106,6 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
             device.trouble(None, trouble);
         }
         device
-    }
-
-    /// Takes up what a restart came upon, unless that is somebody else's.
-    pub(crate) async fn recover(&mut self) {
-        let wall = self.clock.now().wall;
-        if self.is_the_hosts() {
-            info!("the host's service finishes the last change");
-            return;
-        }
-        let mut troubles = Vec::new();
-        let found = match self.files.recover(wall, &mut troubles) {
-            Ok(found) => found,
-            Err(error) => {
-                self.trouble(None, error.to_string());
-                return;
-            }
-        };
-        for trouble in troubles {
-            self.trouble(None, trouble);
-        }
-        match found {
-            Found::Nothing => {}
-            Found::Others => {
-                debug!("another process works on the last change");
-                return;
-            }
-            Found::RolledBack => self.tell_recovered("the last change was rolled back"),
-            Found::Undoing => {
-                self.tell_recovered("the last change is being undone");
-                let applied = self
-                    .apply
-                    .run(self.files.config(), self.files.format())
-                    .await;
-                let undone = match applied {
-                    Ok(()) => self.files.undone(self.clock.now().wall),
-                    Err(failure) => {
-                        self.files.abandon();
-                        Err(failure)
-                    }
-                };
-                if let Err(failure) = undone {
-                    self.trouble(None, failure.message);
-                }
-            }
-            Found::Goes {
-                record,
-                target,
-                previous,
-            } => {
-                self.look();
-                self.tell_recovered("the last change goes on");
-                let interrupted = Interrupted {
-                    kind: record.kind,
-                    assigned: self.files.kept.assigned(&target.who()),
-                    target,
-                    previous,
-                    resume: resume(&record),
-                    restarted: record.has(Mark::Rebooting),
-                    started_at: record.begun_at(),
-                    unasked: record.interrupted,
-                };
-                self.others = false;
-                self.identity
-                    .handle_interrupted(interrupted, self.clock.now());
-                return;
-            }
-        }
-        self.look();
-    }
-
-    /// Goes on with what another process left in the middle, should that have ended. One that waits for its
-    /// restart is in the middle of nothing.
-    pub(crate) async fn take_over(&mut self) {
-        let waits = |last: &Record| last.has(Mark::Rebooting);
-        if self.others && self.is_idle() && !self.files.last().as_ref().is_some_and(waits) {
-            self.recover().await;
-        }
     }
 
     /// Looks at the files again, if somebody else may have changed them.
@@ -317,82 +217,6 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
             .handle_done(Step::Answer, Ok(()), self.clock.now());
     }
 
-    /// What came of something that took its time; for ever where nothing is under way.
-    pub(crate) async fn done(&mut self) -> Result<Done, tokio::task::JoinError> {
-        match self.jobs.join_next().await {
-            Some(done) => done,
-            None => std::future::pending().await,
-        }
-    }
-
-    /// Takes what came of it.
-    pub(crate) fn take(&mut self, done: Done) {
-        let now = self.clock.now();
-        match done {
-            Done::Registered(identity, result) => {
-                let written = result.and_then(|assigned| {
-                    info!(
-                        hub = assigned.hub,
-                        device_id = assigned.device_id,
-                        "registered"
-                    );
-                    self.files
-                        .registered(identity.who(), &assigned, now.wall)
-                        .map(|()| assigned)
-                });
-                self.identity.handle_registered(written, now);
-            }
-            Done::Connected(result) => self.identity.handle_done(Step::Connect, result, now),
-            Done::Applied(result) => {
-                // What the host does at boot is not done yet.
-                let result = match self.apply {
-                    Apply::AtBoot => result,
-                    _ => result.and_then(|()| self.files.applied(now.wall)),
-                };
-                self.identity.handle_done(Step::Apply, result, now);
-            }
-            Done::Rebooted(Ok(true)) => {
-                info!("the machine restarts");
-                self.jobs.spawn(async {
-                    tokio::time::sleep(RESTARTS_WITHIN).await;
-                    Done::NotRestarted
-                });
-            }
-            // The host's service confirms, after whatever restart there will be.
-            Done::Rebooted(Ok(false)) if self.apply == Apply::AtBoot => {
-                info!("the change waits for the machine to restart");
-            }
-            Done::Rebooted(result) => {
-                self.identity
-                    .handle_done(Step::Reboot, result.map(|_| ()), now);
-            }
-            Done::NotRestarted => {
-                let message = "the machine was asked to restart, and does not";
-                let failure = Failure::new(500, "reboot-failed", message);
-                self.identity.handle_done(Step::Reboot, Err(failure), now);
-            }
-            Done::Undone(result) => {
-                let result = match result {
-                    Ok(()) => self.files.undone(now.wall),
-                    Err(failure) => {
-                        self.files.abandon();
-                        Err(failure)
-                    }
-                };
-                self.identity.handle_undone(result, now);
-            }
-            Done::RegisteredAgain(Ok(_)) => info!("the old identity is registered again"),
-            Done::RegisteredAgain(Err(failure)) => {
-                let message = format!(
-                    "the old identity could not be registered again, which the Edge runtime does by itself when it \
-                     has to: {}",
-                    failure.message
-                );
-                self.trouble(None, message);
-            }
-        }
-    }
-
     /// Takes the identity that an identity file gave the device.
     pub(crate) fn take_first(&mut self, first: DpsIdentity) {
         self.identity.handle_first(first, self.clock.now());
@@ -488,23 +312,6 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
         )
     }
 
-    /// Whether the last change waits for the host's service, which takes the configuration at boot.
-    fn is_the_hosts(&self) -> bool {
-        let last = self.files.last();
-        self.apply == Apply::AtBoot
-            && last.is_some_and(|last| !last.is_over() && last.has(Mark::Rebooting))
-    }
-
-    fn tell_recovered(&self, what: &'static str) {
-        let last = self.files.last().as_ref().map(report::of);
-        let kind = last.as_ref().map(|report| report.kind.as_str());
-        let message = last.as_ref().map(|report| report.message.as_str());
-        info!(
-            kind,
-            message, what, "a restart came upon a change of identity"
-        );
-    }
-
     /// Looks at the files.
     fn look(&mut self) {
         let facts = self.files.facts();
@@ -534,31 +341,5 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
             message,
         });
         self.troubles.truncate(ERRORS_SHOWN);
-    }
-}
-
-impl Waiter {
-    fn answer(self, answer: Result<ChangeAnswer, Refusal>) {
-        match (self, answer) {
-            // Whoever hung up has no need of it.
-            (Self::Desk(waiter), answer) => drop(waiter.send(answer)),
-            (Self::Method(responder), Ok(answer)) => responder.done(&answer),
-            (Self::Method(responder), Err(refusal)) => refuse(responder, &refusal),
-            (Self::Nobody, _) => {}
-        }
-    }
-}
-
-/// Answers a method as every module does, with the step and the fields besides.
-pub(crate) fn refuse(responder: Responder, refusal: &Refusal) {
-    responder.respond(refusal.status.into(), json!(refusal));
-}
-
-/// The step at which a change goes on whose configuration is in its place.
-fn resume(record: &Record) -> Step {
-    match (record.has(Mark::Applied), record.has(Mark::Rebooting)) {
-        (false, _) => Step::Apply,
-        (true, false) => Step::Reboot,
-        (true, true) => Step::Confirm,
     }
 }

@@ -3,6 +3,8 @@
 //!
 //! Everything here happens on the calling thread; each call is on disk when it returns.
 
+mod found;
+
 use std::path::{Path, PathBuf};
 
 use bay::message::{ChangeKind, Step};
@@ -13,6 +15,7 @@ use crate::edge_config::{DpsIdentity, EdgeConfig, Format, Identity as Configured
 use crate::identity::{Assigned, Current, Failure};
 use crate::journal::{self, Change, Journal, JournalError, Record, Recovery, Settled, backup_of};
 use crate::kept::{Kept, Stamp};
+pub use found::{Facts, Found, Stamps};
 
 /// A device's files.
 #[derive(Debug)]
@@ -25,46 +28,6 @@ pub struct Files<D: Disk> {
     change: Option<Change<D>>,
     /// A change ended with an error, and the journal wants to look at it before the next one.
     unsettled: bool,
-}
-
-/// What a device is found to be.
-#[derive(Debug)]
-pub struct Facts {
-    /// The identity in the configuration.
-    pub current: Current,
-    /// The identity to come back to at a reset.
-    pub stock: Option<DpsIdentity>,
-    /// The last change.
-    pub last: Option<Record>,
-    /// What could not be read, as sentences.
-    pub troubles: Vec<String>,
-}
-
-/// What tells whether another process, or a person with an editor, changed something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamps([Option<Stamp>; 3]);
-
-/// What became of a change that a restart came upon.
-#[derive(Debug)]
-pub enum Found {
-    /// Nothing is under way.
-    Nothing,
-    /// It goes on, to this identity, from that one.
-    Goes {
-        /// What is remembered of it.
-        record: Box<Record>,
-        /// The new identity.
-        target: DpsIdentity,
-        /// The identity the device had.
-        previous: Current,
-    },
-    /// It was undone, or never came to be.
-    RolledBack,
-    /// The old configuration is in its place again, and the runtime has to take it: then
-    /// [`Files::undone`].
-    Undoing,
-    /// Another process works on it.
-    Others,
 }
 
 impl<D: Disk + Clone> Files<D> {

@@ -138,8 +138,8 @@ pub(crate) struct Bench<D = RealDisk> {
 }
 
 /// The module, running.
-pub(crate) struct Running {
-    pub(crate) desk: Desk,
+pub(crate) struct Running<K = Desk> {
+    pub(crate) desk: K,
     stop: oneshot::Sender<()>,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -232,6 +232,17 @@ where
         self.start_with(&|_| None)
     }
 
+    /// Starts the module with nobody at its desk.
+    pub(crate) fn start_alone(&self) -> Running<()> {
+        let Running { desk, stop, task } = self.start();
+        drop(desk);
+        Running {
+            desk: (),
+            stop,
+            task,
+        }
+    }
+
     /// Starts the module, with some variables of its own.
     pub(crate) fn start_with(&self, own: &dyn Fn(&str) -> Option<String>) -> Running {
         let lookup = |name: &str| own(name).or_else(|| self.environment(name));
@@ -281,7 +292,9 @@ impl Running {
             .await;
         view.last_change.expect("just seen")
     }
+}
 
+impl<K> Running<K> {
     /// Waits until the board was asked to restart.
     pub(crate) async fn restarts<D>(&self, bench: &Bench<D>) {
         let mut changes = bench.board.changes();

@@ -158,6 +158,16 @@ async fn a_new_card_claims_a_device_again() {
     running.stop().await;
 }
 
+/// With neither a portal nor a neighbour, nobody holds the desk but the loop itself.
+#[tokio::test]
+async fn a_device_that_nobody_can_ask_goes_on() {
+    let bench = Bench::new();
+    bench.give_card("0neStock");
+    let running = bench.start_alone();
+    running.restarts(&bench).await;
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn without_modules_there_is_no_test() {
     let bench = Bench::new();
