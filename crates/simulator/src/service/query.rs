@@ -98,6 +98,8 @@ fn token(resume: Resume<Key>) -> Option<HeaderValue> {
     HeaderValue::try_from(URL_SAFE_NO_PAD.encode(json)).ok()
 }
 
+/// The SDK for Node reads an error's text up to a semicolon.
 fn refused(error: &QueryError) -> Fault {
-    Fault::argument(format!("The query is not valid: {error}; {}.", error.help))
+    let help = error.help.replace(';', ",");
+    Fault::argument(format!("The query is not valid: {error}: {help}."))
 }
