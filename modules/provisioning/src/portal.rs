@@ -27,6 +27,7 @@ mod draft;
 mod guard;
 mod live;
 mod pages;
+mod panes;
 mod picture;
 mod pin;
 mod seal;

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::Portal;
-use super::pages::{self, Live};
+use super::panes::{self, Live};
 use super::visit::SignedIn;
 use crate::view::View;
 
@@ -104,9 +104,9 @@ impl Follower {
             .map(|((name, html), _)| event(name, &html))
             .collect();
         let state = json!({
-            "busy": pages::is_busy(view),
-            "shape": pages::shape(view),
-            "say": pages::say(view),
+            "busy": panes::is_busy(view),
+            "shape": panes::shape(view),
+            "say": panes::say(view),
         });
         if state != self.state {
             news.push(event("state", &state));

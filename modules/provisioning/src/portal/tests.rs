@@ -2,6 +2,7 @@
 
 mod doors;
 mod forms;
+mod served;
 mod shown;
 
 use std::time::Duration;
