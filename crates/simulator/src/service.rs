@@ -10,6 +10,7 @@
 mod answer;
 mod bulk;
 mod configurations;
+mod digital_twins;
 mod identities;
 mod methods;
 mod query;
@@ -75,7 +76,13 @@ pub(crate) async fn serve_request(State(services): State<Services>, request: Req
 }
 
 fn is_ours(path: &[&str]) -> bool {
-    const OURS: [&str; 4] = ["devices", "twins", "statistics", "configurations"];
+    const OURS: [&str; 5] = [
+        "devices",
+        "twins",
+        "statistics",
+        "configurations",
+        "digitaltwins",
+    ];
     path.first()
         .is_some_and(|first| OURS.iter().any(|ours| first.eq_ignore_ascii_case(ours)))
 }
@@ -108,6 +115,14 @@ impl Asked<'_> {
             }
             (["configurations"], _) => self.configurations(),
             (["configurations", _], [_, id]) => self.configuration(id),
+            (["digitaltwins", _], [_, device]) => self.digital_twin(device),
+            (["digitaltwins", _, "commands", _], [_, device, _, command]) => {
+                self.command(device, None, command).await
+            }
+            (
+                ["digitaltwins", _, "components", _, "commands", _],
+                [_, device, _, component, _, command],
+            ) => self.command(device, Some(component), command).await,
             _ => Ok(StatusCode::NOT_FOUND.into_response()),
         };
         answered.unwrap_or_else(IntoResponse::into_response)

@@ -52,7 +52,7 @@ fn request(body: &[u8]) -> Result<MethodRequest, Fault> {
 }
 
 /// Nobody's answer has a body of its own, which says how long was waited.
-fn refused(request: &MethodRequest, error: &InvokeError) -> Response {
+pub(super) fn refused(request: &MethodRequest, error: &InvokeError) -> Response {
     let fault = Fault::new(error.code(), with_causes(error));
     let waited: Duration = match error {
         InvokeError::NoAnswer(NoAnswer::NotOnline) => request.connect_timeout(),

@@ -17,6 +17,7 @@ use crate::wire::Connect;
 mod authorization;
 mod bulk;
 mod configurations;
+mod digital_twins;
 mod fields;
 mod identities;
 mod methods;

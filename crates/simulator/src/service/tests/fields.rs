@@ -151,7 +151,9 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-const ENDPOINTS: [(&str, &str); 11] = [
+const ENDPOINTS: [(&str, &str); 13] = [
+    ("PATCH", "/digitaltwins/edge01"),
+    ("POST", "/digitaltwins/nobody/commands/c"),
     ("PUT", "/devices/a"),
     ("POST", "/devices"),
     ("PUT", "/devices/edge01"),

@@ -2,22 +2,32 @@ use super::*;
 
 const METHODS: &str = "$iothub/methods/POST/#";
 
-/// Answers the next method request of a client, as its MQTT packets do.
-async fn reply(bench: &Bench, attached: &crate::hub::Attached, status: u16, body: &str) -> Value {
+/// Answers the next method request of a client, as its MQTT packets do; returns the method's name and argument.
+pub(super) async fn reply(
+    bench: &Bench,
+    attached: &crate::hub::Attached,
+    status: u16,
+    body: &str,
+) -> (String, Value) {
     let request = loop {
         if let Some(request) = deliveries(attached).pop() {
             break request;
         }
         attached.mailbox.changed().await;
     };
-    let rid = request.topic.split("$rid=").nth(1).expect("a request id");
+    let (name, rid) = request
+        .topic
+        .strip_prefix("$iothub/methods/POST/")
+        .and_then(|rest| rest.split_once("/?$rid="))
+        .expect("a method's topic");
     let mut batch = bench.hub().batch(attached);
     let topic = format!("$iothub/methods/res/{status}/?$rid={rid}");
     batch
         .publish(&topic, &Bytes::copy_from_slice(body.as_bytes()), false)
         .expect("a method's answer");
     batch.commit().expect("in memory");
-    serde_json::from_slice(&request.payload).unwrap_or_default()
+    let asked = serde_json::from_slice(&request.payload).unwrap_or_default();
+    (name.to_owned(), asked)
 }
 
 #[tokio::test]
@@ -32,11 +42,11 @@ async fn a_method_is_answered_by_the_device_or_the_module() {
         let client = bench.connect(id, &[METHODS]);
         let request = json!({"methodName": "restart", "payload": {"delay": 1},
             "responseTimeoutInSeconds": 5, "connectTimeoutInSeconds": 0});
-        let (answer, asked) = tokio::join!(
+        let (answer, (name, asked)) = tokio::join!(
             bench.ask("POST", path, request),
             reply(&bench, &client, 201, "{\"done\":true}")
         );
-        assert_eq!(asked, json!({"delay": 1}));
+        assert_eq!((name.as_str(), asked), ("restart", json!({"delay": 1})));
         assert_eq!(
             (answer.status, answer.body),
             (200, json!({"status": 201, "payload": {"done": true}}))
