@@ -269,6 +269,10 @@ fn selections() {
             ]),
         ),
         (
+            "SELECT devices.tags.from AS from FROM devices WHERE devices.deviceId = 'bay-1'",
+            json!([{"from": "here"}]),
+        ),
+        (
             "select top 1 deviceId from devices order by version desc",
             json!([{"deviceId": "bay-3"}]),
         ),

@@ -73,7 +73,10 @@ impl Parser<'_> {
     fn find_prefix(&mut self) {
         let start = self.at;
         while self.peek() != Token::End {
-            let is_from = self.is_keyword("FROM") && self.tokens[self.at - 1].token != Token::Dot;
+            let before = &self.tokens[self.at - 1];
+            let is_name = before.token == Token::Dot
+                || self.text[before.span.clone()].eq_ignore_ascii_case("AS");
+            let is_from = self.is_keyword("FROM") && !is_name;
             self.at += 1;
             if is_from {
                 self.prefix = self.collection_name().1;

@@ -19,7 +19,8 @@ pub(crate) type Key = (String, String);
 pub(crate) const COLLECTIONS: [Collection; 2] = [Collection::DEVICES, Collection::MODULES];
 
 impl Hub {
-    /// One page of what a query gives, as things are now.
+    /// One page of what a query gives: of one instant, so that what a test has just done is in it. The real service's
+    /// answers may lag behind.
     pub(crate) fn query(
         &self,
         query: &Query,

@@ -187,7 +187,7 @@ fn walk(value: &Value, path: String, paths: &mut Vec<(String, String)>) {
 
 fn pointer(path: &str) -> String {
     let path = path.replace("[[", "/").replace("]].", "").replace("]]", "");
-    path.replace('[', "/").replace(']', "").replace('.', "")
+    path.replace('[', "/").replace([']', '.'], "")
 }
 
 #[tokio::test]
