@@ -9,6 +9,8 @@ const MQTT: u16 = 8883;
 const HTTPS: u16 = 443;
 /// Instead of [`HTTPS`] where this user may not have it.
 const HTTPS_UNPRIVILEGED: u16 = 8443;
+/// AMQP over TLS, as IANA and IoT Hub have it.
+const AMQP: u16 = 5671;
 /// The page and the control API.
 const PAGE: u16 = 8080;
 
@@ -22,6 +24,7 @@ const PORTALS_FROM_BASE: u16 = 10;
 pub(crate) struct Ports {
     pub(crate) mqtt: u16,
     pub(crate) https: u16,
+    pub(crate) amqp: u16,
     pub(crate) page: u16,
     portals: u16,
 }
@@ -34,21 +37,26 @@ impl Ports {
             mqtt: port(0),
             https: port(1),
             page: port(2),
+            amqp: port(3),
             portals: port(PORTALS_FROM_BASE),
         }
     }
 
     /// The official ports, but for HTTPS where 443 cannot be had at `address`: an ordinary user may not bind it on
-    /// many systems, and where one may, a web server often has it.
+    /// many systems, and where one may, a web server often has it. AMQP, which another broker often has and few
+    /// need, then goes to whichever port is free.
     pub(crate) fn official(address: IpAddr) -> Self {
-        let bound = TcpListener::bind(SocketAddr::new(address, HTTPS));
-        let https = match bound.as_ref().map_err(std::io::Error::kind) {
-            Err(ErrorKind::PermissionDenied | ErrorKind::AddrInUse) => HTTPS_UNPRIVILEGED,
-            _ => HTTPS,
+        let or = |official, otherwise| {
+            let bound = TcpListener::bind(SocketAddr::new(address, official));
+            match bound.as_ref().map_err(std::io::Error::kind) {
+                Err(ErrorKind::PermissionDenied | ErrorKind::AddrInUse) => otherwise,
+                _ => official,
+            }
         };
         Self {
             mqtt: MQTT,
-            https,
+            https: or(HTTPS, HTTPS_UNPRIVILEGED),
+            amqp: or(AMQP, 0),
             page: PAGE,
             portals: PORTALS,
         }
@@ -90,13 +98,14 @@ mod tests {
                 ports.mqtt,
                 ports.https,
                 ports.page,
+                ports.amqp,
                 ports.portal(1),
                 ports.portal(99),
             ]
         };
-        assert_eq!(of(20_000), [20_000, 20_001, 20_002, 20_011, 20_109]);
-        assert_eq!(of(65_400).map(|port| port >= 65_400), [true; 5]);
-        assert_eq!(of(0), [0; 5]);
+        assert_eq!(of(20_000), [20_000, 20_001, 20_002, 20_003, 20_011, 20_109]);
+        assert_eq!(of(65_400).map(|port| port >= 65_400), [true; 6]);
+        assert_eq!(of(0), [0; 6]);
     }
 
     #[test]

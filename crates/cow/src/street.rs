@@ -270,6 +270,7 @@ async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simul
         ports: simulator::Ports {
             mqtt: plan.ports.mqtt,
             https: plan.ports.https,
+            amqp: plan.ports.amqp,
         },
         state: kept.map(|kept| kept.join("hub")),
         pki: kept.unwrap_or(place.private()).join("pki"),

@@ -4,12 +4,16 @@
 //! no allocation; they are decoded when somebody reads them. The log forgets its oldest chunk beyond a fixed size:
 //! retention here is for people and tests, not an archive.
 
+mod partitions;
+
 use std::collections::VecDeque;
 
 use hub_proto::message::SystemProperty;
 use hub_proto::property_bag;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+
+pub(crate) use self::partitions::{PARTITIONS, Partition, Placed};
 
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -39,7 +43,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Telemetry => "Telemetry",
             Self::TwinChange => "twinChangeEvents",
@@ -54,12 +58,15 @@ pub(crate) struct EventLog {
     bytes: usize,
     keep_bytes: usize,
     next: u64,
+    partitions: [Partition; PARTITIONS],
 }
 
 #[derive(Debug)]
 struct Chunk {
     first: u64,
     count: u64,
+    /// What each partition's next event is numbered where this chunk begins.
+    first_in: [u64; PARTITIONS],
     /// `length u32 | event` repeated.
     bytes: Vec<u8>,
 }
@@ -71,6 +78,7 @@ impl EventLog {
             bytes: 0,
             keep_bytes,
             next: 1,
+            partitions: [Partition::NEW; PARTITIONS],
         }
     }
 
@@ -92,6 +100,7 @@ impl EventLog {
         chunk.bytes.extend_from_slice(&(size as u32).to_le_bytes());
         event.encode(&mut chunk.bytes);
         chunk.count += 1;
+        self.count_in(event);
         &self.chunks.back().expect("room was just made").bytes[start..]
     }
 
@@ -127,6 +136,7 @@ impl EventLog {
             self.chunks.push_back(Chunk {
                 first: self.next,
                 count: 0,
+                first_in: self.partitions.map(|partition| partition.next),
                 bytes,
             });
         }

@@ -20,6 +20,7 @@ mod identities;
 mod identity_documents;
 mod keys;
 mod methods;
+mod partitions;
 mod provisioning;
 mod query;
 mod sign_in;
@@ -50,10 +51,12 @@ pub(crate) use identities::{NewDevice, NewModule};
 pub(crate) use keys::{POLICIES, Right};
 pub(crate) use methods::Caller;
 pub use methods::InvokeError;
+pub(crate) use partitions::{Place, Reading};
 pub(crate) use provisioning::{Provision, Start, check_initial_twin};
 pub(crate) use query::{COLLECTIONS, Key};
 pub use twins::TwinFault;
 
+use crate::amqp::EventEndpoint;
 use crate::change::Change;
 use crate::edge::Endpoint;
 use crate::events::{Event, EventLog};
@@ -97,6 +100,8 @@ pub(crate) struct Hub {
     presence: Notify,
     /// Told when the event log has grown.
     pub(crate) new_events: Notify,
+    /// Those who read it.
+    pub(crate) endpoint: EventEndpoint,
 }
 
 /// All state, behind the lock.
@@ -195,6 +200,7 @@ impl Hub {
             trace,
             presence: Notify::new(),
             new_events: Notify::new(),
+            endpoint: EventEndpoint::new(Timestamp::now()),
         })
     }
 
@@ -296,6 +302,7 @@ impl Core {
         }
         if self.journal.is_segment_full() {
             self.registry.next_event = self.events.next_sequence();
+            self.registry.partitions = self.events.partitions().to_vec();
             let snapshot = serde_json::to_vec(&self.registry).map_err(io::Error::other)?;
             // What was staged is written; a segment that grows beyond its length loses nothing.
             if let Err(error) = self.journal.roll(&snapshot) {
@@ -359,6 +366,7 @@ fn replay(
                 }
             }
             events.resume_at(loaded.next_event);
+            events.resume_partitions(&loaded.partitions);
             *registry = loaded;
         }
         Kind::Change => {

@@ -2,12 +2,13 @@
 //!
 //! One registry with the faces the cloud and a gateway show: MQTT 3.1.1 over TLS for hub, provisioning and edge hub,
 //! HTTPS for MQTT over WebSocket, for methods between modules, for the hub's service API and for the provisioning
-//! service's device and service APIs, the workload API on a Unix socket per module, and a control API with levers.
-//! Semantics are the hub's, not a broker's: a client gets what is meant for its identity, a second connection ends the
-//! first, and a PUBACK means that the message is in the journal.
+//! service's device and service APIs, AMQP 1.0 for readers of events and senders of cloud-to-device messages, the
+//! workload API on a Unix socket per module, and a control API with levers. Semantics are the hub's, not a broker's: a
+//! client gets what is meant for its identity, a second connection ends the first, and a PUBACK means that the message
+//! is in the journal.
 //!
-//! **Not here:** the modules, the boards and the pages of a bay (they are put together by `cow`), and the hub's AMQP
-//! face.
+//! **Not here:** the modules, the boards and the pages of a bay (they are put together by `cow`), and devices over
+//! AMQP.
 //!
 //! **Invariant:** nothing is acknowledged that a kill of this process could take back, once it has a state directory.
 //!
@@ -23,6 +24,7 @@
 //! # }
 //! ```
 
+mod amqp;
 mod authentication;
 mod certificates;
 mod change;

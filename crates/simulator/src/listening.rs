@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::service::{Service, service_fn};
@@ -15,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::amqp;
 use crate::certificates::PeerCertificates;
 use crate::connection::{self, Services};
 use crate::hub::{Face, Hub};
@@ -34,6 +36,8 @@ pub struct Ports {
     pub mqtt: u16,
     /// HTTPS; official SDKs only know 443.
     pub https: u16,
+    /// AMQP over TLS; official SDKs know 5671, and some can be told another.
+    pub amqp: u16,
 }
 
 impl Default for Ports {
@@ -41,6 +45,7 @@ impl Default for Ports {
         Self {
             mqtt: 8883,
             https: 443,
+            amqp: 5671,
         }
     }
 }
@@ -78,6 +83,19 @@ pub(crate) async fn serve_mqtt(
         let peer = PeerCertificates::of(stream.get_ref().1);
         // Boxed, so that the connection does not carry the size of the handshake it has behind it.
         Box::pin(connection::serve(services.clone(), stream, face, peer))
+    })
+    .await;
+}
+
+/// Serves AMQP over TLS until `stop`.
+pub(crate) async fn serve_amqp(
+    bound: Bound,
+    tls: TlsAcceptor,
+    hub: Arc<Hub>,
+    stop: CancellationToken,
+) {
+    accept(bound, tls, stop, move |stream| {
+        Box::pin(amqp::serve(hub.clone(), stream))
     })
     .await;
 }

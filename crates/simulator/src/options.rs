@@ -66,7 +66,11 @@ impl Options {
     #[must_use]
     pub fn on_free_ports(directory: &Path) -> Self {
         Self {
-            ports: Ports { mqtt: 0, https: 0 },
+            ports: Ports {
+                mqtt: 0,
+                https: 0,
+                amqp: 0,
+            },
             state: None,
             ..Self::in_directory(directory)
         }

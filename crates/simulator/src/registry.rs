@@ -20,6 +20,7 @@ pub(crate) use settings::{Settings, Standing};
 use crate::authentication::Authentication;
 use crate::certificates::Certificate;
 use crate::edge::EdgeStore;
+use crate::events::Partition;
 
 /// Everything the hub keeps, apart from the events themselves.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -35,6 +36,9 @@ pub(crate) struct Registry {
     pub(crate) configurations: BTreeMap<String, Configuration>,
     /// The number the next event gets; written into snapshots only.
     pub(crate) next_event: u64,
+    /// How far each partition of the event log has come; written into snapshots only.
+    #[serde(default)]
+    pub(crate) partitions: Vec<Partition>,
 }
 
 /// One device identity.

@@ -20,6 +20,7 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::amqp::EVENT_HUB;
 use crate::dps::Dps;
 use crate::hub::{
     Caller, Credentials, Hub, IdentityFault, InvokeError, POLICIES, SendError, TwinFault,
@@ -77,10 +78,14 @@ pub struct Info {
     pub mqtt: SocketAddr,
     /// HTTPS.
     pub https: SocketAddr,
+    /// AMQP over TLS.
+    pub amqp: SocketAddr,
     /// For back ends: the `iothubowner` policy.
     pub service_connection_string: String,
     /// For back ends: each of the hub's policies by name, for what it allows and no more.
     pub policy_connection_strings: BTreeMap<String, String>,
+    /// For readers of events: the Event Hubs-compatible endpoint, by the `service` policy.
+    pub event_hub_connection_string: String,
     /// Where devices register: the provisioning service's host name.
     pub provisioning_host: String,
     /// What devices say they register in.
@@ -102,6 +107,7 @@ pub struct Simulator {
     run: PathBuf,
     mqtt: SocketAddr,
     https: SocketAddr,
+    amqp: SocketAddr,
     /// Workload sockets by module.
     sockets: Mutex<BTreeMap<Identity, PathBuf>>,
     tasks: TaskTracker,
@@ -123,11 +129,13 @@ impl Simulator {
             ca_file: self.authority.file().to_owned(),
             mqtt: self.mqtt,
             https: self.https,
+            amqp: self.amqp,
             service_connection_string: self.hub.service_connection_string("iothubowner"),
             policy_connection_strings: POLICIES
                 .iter()
                 .map(|&(name, _)| (name.to_owned(), self.hub.service_connection_string(name)))
                 .collect(),
+            event_hub_connection_string: self.hub.event_hub_connection_string(self.amqp.port()),
             provisioning_host: self.dps.host.clone(),
             id_scope: self.dps.id_scope(),
             provisioning_service_connection_string: self.dps.service_connection_string(),
@@ -367,6 +375,22 @@ impl Simulator {
 }
 
 impl Hub {
+    /// The port is said only where it is not the official one, which is what most SDKs assume.
+    fn event_hub_connection_string(&self, port: u16) -> String {
+        let policy = "service";
+        let port = match port {
+            5671 => String::new(),
+            port => format!(":{port}"),
+        };
+        let host = &self.names.hub;
+        // The policy was made before anybody could ask.
+        let key = self.policy_key(policy).map(|key| key.to_base64());
+        format!(
+            "Endpoint=sb://{host}{port}/;SharedAccessKeyName={policy};SharedAccessKey={};EntityPath={EVENT_HUB}",
+            key.unwrap_or_default()
+        )
+    }
+
     fn service_connection_string(&self, policy: &str) -> String {
         // The policies were made before anybody could ask.
         let string = self

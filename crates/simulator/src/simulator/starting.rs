@@ -33,6 +33,7 @@ impl Simulator {
         let ports = Ports {
             mqtt: own.mqtt.address.port(),
             https: own.https.address.port(),
+            amqp: own.amqp.address.port(),
         };
         let more: Vec<Listeners> = options
             .more_hubs
@@ -60,6 +61,7 @@ impl Simulator {
             run: options.run,
             mqtt: own.mqtt.address,
             https: own.https.address,
+            amqp: own.amqp.address,
             sockets: Mutex::default(),
             tasks,
             stop,
@@ -87,6 +89,12 @@ impl Simulator {
                 hub: hub.clone(),
                 dps: self.dps.clone(),
             };
+            self.tasks.spawn(listening::serve_amqp(
+                listeners.amqp,
+                mqtt_tls.clone().into(),
+                hub.clone(),
+                self.stop.clone(),
+            ));
             self.tasks.spawn(listening::serve_mqtt(
                 listeners.mqtt,
                 mqtt_tls.into(),
@@ -109,6 +117,7 @@ impl Simulator {
 struct Listeners {
     mqtt: Bound,
     https: Bound,
+    amqp: Bound,
 }
 
 fn bind(ip: IpAddr, ports: Ports) -> Result<Listeners, StartError> {
@@ -119,6 +128,7 @@ fn bind(ip: IpAddr, ports: Ports) -> Result<Listeners, StartError> {
     Ok(Listeners {
         mqtt: bind(ports.mqtt)?,
         https: bind(ports.https)?,
+        amqp: bind(ports.amqp)?,
     })
 }
 

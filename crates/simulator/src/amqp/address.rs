@@ -1,0 +1,180 @@
+//! Addresses: which node of the hub a link is to, and which resource a token is for.
+
+use super::performative::Fault;
+use crate::events::PARTITIONS;
+
+/// The Event Hubs-compatible name of the built-in endpoint: `EntityPath` in its connection string.
+pub(crate) const EVENT_HUB: &str = "iothub-ehub-events";
+
+/// What a link leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Node {
+    /// Tokens are put here.
+    Cbs,
+    /// Questions about the event hub and its partitions.
+    Management,
+    /// Events of a partition, as a consumer group's reader gets them.
+    Partition { group: String, partition: usize },
+    /// Cloud-to-device messages.
+    Devicebound,
+}
+
+impl Node {
+    /// The node at an address, given as a path or as a URI.
+    pub(crate) fn at(address: &str) -> Result<Self, Fault> {
+        let path = path_of(address);
+        let segments: Vec<&str> = path.split('/').collect();
+        let is = |at: usize, name: &str| segments[at].eq_ignore_ascii_case(name);
+        match segments.len() {
+            1 if is(0, "$cbs") => Ok(Self::Cbs),
+            1 if is(0, "$management") => Ok(Self::Management),
+            2 if is(0, EVENT_HUB) && is(1, "$management") => Ok(Self::Management),
+            2 if is(0, "messages") && is(1, "devicebound") => Ok(Self::Devicebound),
+            5 if is(0, EVENT_HUB) && is(1, "ConsumerGroups") && is(3, "Partitions") => {
+                Ok(Self::Partition {
+                    group: segments[2].to_lowercase(),
+                    partition: partition(segments[4])?,
+                })
+            }
+            _ => Err(Fault::new(
+                "amqp:not-found",
+                format!("The messaging entity '{path}' could not be found."),
+            )),
+        }
+    }
+
+    /// What a token must open for this node; nothing for the one that takes tokens.
+    pub(crate) fn resource(&self) -> Option<String> {
+        match self {
+            Self::Cbs => None,
+            Self::Management => Some(format!("{EVENT_HUB}/$management")),
+            Self::Partition { group, partition } => Some(format!(
+                "{EVENT_HUB}/ConsumerGroups/{group}/Partitions/{partition}"
+            )),
+            Self::Devicebound => Some("messages/devicebound".to_owned()),
+        }
+    }
+}
+
+/// Reads a partition's id.
+pub(crate) fn partition(id: &str) -> Result<usize, Fault> {
+    id.parse().ok().filter(|number| *number < PARTITIONS).ok_or_else(|| {
+        let last = PARTITIONS - 1;
+        Fault::new(
+            "com.microsoft:argument-out-of-range",
+            format!(
+                "The specified partition is invalid for an EventHub partition sender or receiver. It should be between 0 and {last}."
+            ),
+        )
+    })
+}
+
+/// The host of a URI or of a bare `host/path`, without its port, and the path without slashes around it.
+pub(crate) fn split(resource: &str) -> (&str, &str) {
+    let rest = resource
+        .split_once("://")
+        .map_or(resource, |(_, rest)| rest);
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = match authority.strip_prefix('[') {
+        Some(literal) => literal.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    (host, path.trim_matches('/'))
+}
+
+/// Whether what `own` names is `resource` or above it. Case does not count.
+pub(crate) fn covers(own: &str, resource: &str) -> bool {
+    let Some((front, rest)) = resource.split_at_checked(own.len()) else {
+        return false;
+    };
+    front.eq_ignore_ascii_case(own) && (own.is_empty() || rest.is_empty() || rest.starts_with('/'))
+}
+
+fn path_of(address: &str) -> &str {
+    match address.split_once("://") {
+        Some(_) => split(address).1,
+        None => address.trim_matches('/'),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_found_by_path_and_by_uri() {
+        let reader = Node::Partition {
+            group: "$default".into(),
+            partition: 3,
+        };
+        for (address, node) in [
+            ("$cbs", Node::Cbs),
+            ("/$cbs", Node::Cbs),
+            ("$management", Node::Management),
+            ("iothub-ehub-events/$management", Node::Management),
+            (
+                "iothub-ehub-events/ConsumerGroups/$Default/Partitions/3",
+                reader.clone(),
+            ),
+            (
+                "amqps://localhost:5671/iothub-ehub-events/ConsumerGroups/$Default/Partitions/3",
+                reader,
+            ),
+            ("amqps://localhost/messages/devicebound", Node::Devicebound),
+            ("/messages/deviceBound", Node::Devicebound),
+        ] {
+            assert_eq!(Node::at(address), Ok(node), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_said_to_be_missing() {
+        for (address, condition) in [
+            ("", "amqp:not-found"),
+            ("another", "amqp:not-found"),
+            (
+                "another/ConsumerGroups/$Default/Partitions/0",
+                "amqp:not-found",
+            ),
+            (
+                "iothub-ehub-events/ConsumerGroups/$Default/Partitions/4",
+                "com.microsoft:argument-out-of-range",
+            ),
+            (
+                "iothub-ehub-events/ConsumerGroups/$Default/Partitions/-1",
+                "com.microsoft:argument-out-of-range",
+            ),
+        ] {
+            assert_eq!(
+                Node::at(address).map_err(|fault| fault.condition),
+                Err(condition),
+                "{address}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_resource_is_a_host_and_a_path() {
+        for (resource, host, path) in [
+            ("localhost", "localhost", ""),
+            ("https://localhost", "localhost", ""),
+            (
+                "sb://localhost:5671/iothub-ehub-events/",
+                "localhost",
+                "iothub-ehub-events",
+            ),
+            ("amqps://[::1]:5671/a/b", "::1", "a/b"),
+        ] {
+            assert_eq!(split(resource), (host, path), "{resource}");
+        }
+    }
+
+    #[test]
+    fn a_resource_covers_itself_and_what_is_below() {
+        assert!(covers("", "a/b"));
+        assert!(covers("a", "A/b"));
+        assert!(covers("a/b", "a/b"));
+        assert!(!covers("a", "ab"));
+        assert!(!covers("a/b", "a"));
+    }
+}

@@ -1,0 +1,156 @@
+//! What a connection may do: tokens put to `$cbs`, or a password given to SASL PLAIN.
+
+use hub_proto::sas::{CLOCK_SKEW, SymmetricKey, Token};
+use jiff::Timestamp;
+
+use super::address::{covers, split};
+use super::message::{Body, Message, Status};
+use super::value::Value;
+use crate::hub::Hub;
+use crate::with_causes;
+
+/// Policies with the ServiceConnect right: events out, messages to devices in.
+const MAY_SERVE: [&str; 2] = ["iothubowner", "service"];
+/// Resources one connection may have tokens for: a client that reads every partition has one for each.
+const MAX_GRANTS: usize = 256;
+
+/// The resources that were opened, and until when.
+#[derive(Debug, Default)]
+pub(crate) struct Claims(Vec<Grant>);
+
+#[derive(Debug)]
+struct Grant {
+    path: String,
+    /// Unix seconds.
+    until: i64,
+}
+
+impl Claims {
+    /// Takes a `put-token` request.
+    pub(crate) fn put_token(&mut self, hub: &Hub, request: &Message, now: Timestamp) -> Status {
+        let refused = |text: String| Status::new(401, text);
+        if request.text("operation") != Some("put-token") {
+            return Status::new(400, "the operation is not put-token");
+        }
+        if request.text("type") != Some("servicebus.windows.net:sastoken") {
+            return refused("only shared access signatures can be checked here".to_owned());
+        }
+        let (Some(name), Body::Value(Value::String(token))) = (request.text("name"), &request.body)
+        else {
+            return Status::new(400, "put-token wants a name and a token");
+        };
+        let (host, path) = split(name);
+        match check(hub, token, now) {
+            Ok((own, until)) => {
+                if !is_this_hub(hub, host) || !covers(&own, path) {
+                    return refused(format!("the token does not open {name}"));
+                }
+                self.grant(path, until)
+            }
+            Err(reason) => refused(reason),
+        }
+    }
+
+    /// Takes what SASL PLAIN says: a policy with its key, as Event Hubs has it, or `{policy}@sas.root.{hub}` with a
+    /// token, as IoT Hub has it.
+    pub(crate) fn sign_in(
+        &mut self,
+        hub: &Hub,
+        user: &str,
+        password: &str,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let status = match user.split_once("@sas.root.") {
+            Some((policy, _)) => {
+                let token = Token::parse(password).map_err(|error| error.to_string())?;
+                if token.policy() != Some(policy) {
+                    return Err("the token is of another policy".to_owned());
+                }
+                let (path, until) = check(hub, password, now)?;
+                self.grant(&path, until)
+            }
+            None => {
+                let key = policy_key(hub, user)?;
+                if !is_same(key.to_base64().as_bytes(), password.as_bytes()) {
+                    return Err("the password is another policy's key".to_owned());
+                }
+                self.grant("", i64::MAX)
+            }
+        };
+        match status.code {
+            202 => Ok(()),
+            _ => Err(status.description),
+        }
+    }
+
+    /// Whether a token opens `resource` at this moment.
+    pub(crate) fn allow(&self, resource: &str, now: Timestamp) -> bool {
+        self.0
+            .iter()
+            .any(|grant| grant.until > now.as_second() && covers(&grant.path, resource))
+    }
+
+    /// Unix seconds at which the next token ends.
+    pub(crate) fn next_end(&self, now: Timestamp) -> Option<i64> {
+        let ends = self.0.iter().map(|grant| grant.until);
+        ends.filter(|until| *until > now.as_second() && *until < i64::MAX)
+            .min()
+    }
+
+    fn grant(&mut self, path: &str, until: i64) -> Status {
+        // Clocks differ, and what was taken must hold for a moment.
+        let until = until.saturating_add(CLOCK_SKEW);
+        let accepted = Status::new(202, "Accepted");
+        if let Some(grant) = self.0.iter_mut().find(|grant| grant.path == path) {
+            grant.until = until;
+            return accepted;
+        }
+        if self.0.len() == MAX_GRANTS {
+            return Status::new(403, "too many tokens on one connection");
+        }
+        self.0.push(Grant {
+            path: path.to_owned(),
+            until,
+        });
+        accepted
+    }
+}
+
+/// Verifies a token by itself; returns the path it opens and the Unix second of its end.
+fn check(hub: &Hub, token: &str, now: Timestamp) -> Result<(String, i64), String> {
+    let parsed = Token::parse(token).map_err(|error| error.to_string())?;
+    let policy = parsed.policy().ok_or("the token names no policy")?;
+    let key = policy_key(hub, policy)?;
+    // IoT Hub's clients sign with the key's bytes, Event Hubs' with the letters it is written in.
+    let letters = SymmetricKey::from_bytes(key.to_base64());
+    let own = parsed.audience().map_err(|error| error.to_string())?;
+    let until = parsed
+        .verify(&own, [&key, &letters], now.as_second(), CLOCK_SKEW)
+        .map_err(|error| with_causes(&error))?;
+    let (host, path) = split(&own);
+    if !is_this_hub(hub, host) {
+        return Err(format!("the token is for {own}, which is not this hub"));
+    }
+    Ok((path.to_owned(), until))
+}
+
+fn policy_key(hub: &Hub, name: &str) -> Result<SymmetricKey, String> {
+    let may = MAY_SERVE.contains(&name).then(|| hub.policy_key(name));
+    may.flatten()
+        .ok_or_else(|| format!("the policy {name:?} has no right to connect as a service"))
+}
+
+fn is_this_hub(hub: &Hub, host: &str) -> bool {
+    let mut accepted = hub.names.accepted.iter();
+    accepted.any(|name| name.eq_ignore_ascii_case(host))
+}
+
+/// Compares without telling by its time how much is the same.
+fn is_same(own: &[u8], given: &[u8]) -> bool {
+    own.len() == given.len()
+        && own
+            .iter()
+            .zip(given)
+            .fold(0, |differ, (a, b)| differ | (a ^ b))
+            == 0
+}

@@ -1,0 +1,150 @@
+//! The event log as its readers ask for it, partition by partition.
+
+use super::Hub;
+use crate::authentication::Authentication;
+use crate::events::{Partition, Placed};
+use hub_proto::identity::Identity;
+
+/// Events looked at under one lock, so that clients get their turn while a reader catches up.
+const LOOK: usize = 1024;
+
+/// From where a reader wants a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Earliest,
+    Latest,
+    Offset {
+        value: u64,
+        inclusive: bool,
+    },
+    Sequence {
+        value: u64,
+        inclusive: bool,
+    },
+    /// Milliseconds of Unix time.
+    Enqueued {
+        value: i64,
+        inclusive: bool,
+    },
+}
+
+/// Why a place is none: it lies beyond the newest event, and cannot be what was once told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlaceFault {
+    /// The newest event's offset or sequence number, whichever was asked for; -1 where there is none.
+    pub(crate) last: i64,
+}
+
+/// What a reader gets of an event besides the event.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    pub(crate) placed: Placed<'a>,
+    /// How far the partition has come.
+    pub(crate) partition: Partition,
+    /// `connectionDeviceGenerationId`; empty when the sender is not registered any more.
+    pub(crate) generation: &'a str,
+    /// The Plug and Play model the sender announced; empty for none.
+    pub(crate) model_id: &'a str,
+    /// Whether the sender signs in with a certificate.
+    pub(crate) by_certificate: bool,
+}
+
+impl Hub {
+    /// How far a partition has come, and the sequence number of the oldest event kept.
+    pub(crate) fn partition(&self, partition: usize) -> (Partition, u64) {
+        let core = self.lock();
+        (
+            core.events.partitions()[partition],
+            core.events.first_in(partition),
+        )
+    }
+
+    /// The offset to read from.
+    pub(crate) fn find(&self, partition: usize, place: Place) -> Result<u64, PlaceFault> {
+        let core = self.lock();
+        let events = &core.events;
+        let end = events.next_sequence();
+        let come = events.partitions()[partition];
+        let known = |value: u64, count: u64, last: u64| match value < count {
+            true => Ok(()),
+            false => Err(PlaceFault {
+                last: if come.next == 0 { -1 } else { last as i64 },
+            }),
+        };
+        let mut placed = events
+            .read_partition(partition, 0)
+            .filter_map(|(_, placed)| placed);
+        let found = match place {
+            Place::Earliest => return Ok(0),
+            Place::Latest => return Ok(end),
+            Place::Offset { value, inclusive } => {
+                known(value, come.last_offset + 1, come.last_offset)?;
+                return Ok(value + u64::from(!inclusive));
+            }
+            Place::Sequence { value, inclusive } => {
+                known(value, come.next, come.next.saturating_sub(1))?;
+                let from = value + u64::from(!inclusive);
+                placed.find(|placed| placed.sequence >= from)
+            }
+            Place::Enqueued { value, inclusive } => {
+                let from = value.saturating_add((!inclusive).into());
+                placed.find(|placed| placed.event.enqueued_ms >= from)
+            }
+        };
+        Ok(found.map_or(end, |placed| placed.offset))
+    }
+
+    /// Hands up to `most` events of a partition from `offset` on to `take`; returns where to read on, and whether there
+    /// may be more by then.
+    pub(crate) fn read_partition(
+        &self,
+        partition: usize,
+        offset: u64,
+        most: usize,
+        mut take: impl FnMut(&Reading<'_>),
+    ) -> (u64, bool) {
+        let core = self.lock();
+        let come = core.events.partitions()[partition];
+        let (mut next, mut taken) = (offset, 0);
+        for (looked, (number, placed)) in core.events.read_partition(partition, offset).enumerate()
+        {
+            if taken == most || looked == LOOK {
+                return (next, true);
+            }
+            next = number + 1;
+            let Some(placed) = placed else { continue };
+            let (device, module) = (placed.event.device, placed.event.module);
+            let module = (!module.is_empty()).then(|| module.to_owned());
+            let identity = Identity::new(device, module).ok();
+            let client = identity.and_then(|identity| core.client(&identity));
+            take(&Reading {
+                placed,
+                partition: come,
+                generation: client.map_or("", |client| &client.generation),
+                model_id: client.map_or("", |client| &client.model_id),
+                by_certificate: client
+                    .is_some_and(|client| client.authentication != Authentication::Sas),
+            });
+            taken += 1;
+        }
+        (next, false)
+    }
+}
+
+#[cfg(test)]
+impl super::Core {
+    /// Takes an event as a device's connection does.
+    pub(crate) fn take(&mut self, device: &str, body: &[u8]) {
+        self.append(&crate::events::Event {
+            enqueued_ms: 1_767_225_600_000,
+            edge_sequence: 0,
+            edge: "",
+            source: crate::events::Source::Telemetry,
+            device,
+            module: "",
+            bag: "",
+            body,
+        });
+        self.commit().expect("in memory");
+    }
+}
