@@ -179,7 +179,7 @@ def test_a_refused_key_leaves_the_device_as_it_was(portal, street):
     portal.click("#send-setup")
     portal.until("[data-live=change]", "It could not take its first identity", within=RESTART)
     portal.until("[data-live=change]", "Register with the provisioning service")
-    portal.until("[data-live=errors]", "Compare scope, registration id and key")
+    portal.until("[data-live=change]", "Compare scope, registration id and key")
     portal.until(".mode", "No identity")
     assert wrong not in portal.driver.page_source
     # What was typed is still there, but for the key, which is kept without being shown.

@@ -78,15 +78,15 @@ struct Test<'a> {
 #[derive(Template)]
 #[template(path = "errors.html")]
 struct Errors<'a> {
-    view: &'a View,
-    newest: &'a [Trouble],
-    older: &'a [Trouble],
+    newest: &'a [&'a Trouble],
+    older: &'a [&'a Trouble],
     now: Timestamp,
 }
 
 impl Live {
     pub(super) fn of(view: &View, token: &str, now: Timestamp) -> askama::Result<Self> {
-        let (newest, older) = view.errors.split_at(view.errors.len().min(ERRORS_AT_ONCE));
+        let errors = errors_elsewhere(view);
+        let (newest, older) = errors.split_at(errors.len().min(ERRORS_AT_ONCE));
         let parts = view.test.iter().flat_map(|test| &test.parts);
         Ok(Self {
             who: who(view, now).render()?,
@@ -104,13 +104,7 @@ impl Live {
                 failed: parts.filter(|part| !part.passed).count(),
             }
             .render()?,
-            errors: Errors {
-                view,
-                newest,
-                older,
-                now,
-            }
-            .render()?,
+            errors: Errors { newest, older, now }.render()?,
         })
     }
 
@@ -187,6 +181,16 @@ fn change(view: &View, now: Timestamp) -> Change<'_> {
         failed_step: step.as_ref().map(words::step),
         ended: last.map_or(now, |last| last.ended_at.unwrap_or(last.started_at)),
     }
+}
+
+/// What the pane of the last change does not say already.
+fn errors_elsewhere(view: &View) -> Vec<&Trouble> {
+    let failed = view.last_change.as_ref().filter(|_| view.change.is_none());
+    let is_told = |trouble: &Trouble| failed.is_some_and(|last| last.message == trouble.message);
+    view.errors
+        .iter()
+        .filter(|trouble| !is_told(trouble))
+        .collect()
 }
 
 fn claim_address(view: &View) -> Option<&str> {

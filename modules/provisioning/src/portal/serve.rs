@@ -7,6 +7,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt::set_tcp_user_timeout;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -17,13 +18,23 @@ use crate::desk::Desk;
 
 /// A browser opens six to one origin. Beyond this many, the next one waits; the module's own files and links have theirs.
 const MOST: usize = 48;
-/// How long a connection may be silent before it has asked for something.
+/// How long a connection may be silent before it has asked for something, and an answer untaken.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long an answer that is on its way may take when the device stops. A page's stream never ends by itself.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Serves the portal at `listener` until `stop` resolves.
 pub async fn serve(
+    listener: TcpListener,
+    desk: Desk,
+    options: &PortalOptions,
+    stop: impl Future<Output = ()>,
+) {
+    serve_with(PATIENCE, listener, desk, options, stop).await;
+}
+
+async fn serve_with(
+    patience: Duration,
     listener: TcpListener,
     desk: Desk,
     options: &PortalOptions,
@@ -44,7 +55,7 @@ pub async fn serve(
             (stream, place) = next => {
                 let (service, stopped) = (service.clone(), stopped.clone());
                 connections.spawn(async move {
-                    connection(stream, service, stopped).await;
+                    connection(patience, stream, service, stopped).await;
                     drop(place);
                 });
             }
@@ -80,13 +91,24 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 async fn connection(
+    patience: Duration,
     stream: TcpStream,
     service: TowerToHyperService<axum::Router>,
     mut stopped: watch::Receiver<()>,
 ) {
+    // Who asks and does not read, or has gone out of reach, would keep the place for as long as they like.
+    let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+    if let Err(error) = if cfg!(any()) {
+        set_tcp_user_timeout(&stream, millis)
+    } else {
+        Ok(())
+    } {
+        tracing::debug!(%error, "A connection to the portal is gone already");
+        return;
+    }
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(patience)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let ended = tokio::select! {
@@ -98,5 +120,56 @@ async fn connection(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "A connection to the portal broke");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpSocket;
+
+    use super::*;
+    use crate::view::View;
+
+    const BOUND: Duration = Duration::from_secs(20);
+
+    #[tokio::test]
+    async fn who_asks_and_does_not_read_makes_room() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (desk, _clerk) = Desk::open(View::default());
+        let options = PortalOptions::new("314159".parse().expect("a PIN")).expect("options");
+        let patience = Duration::from_millis(300);
+        let serving = tokio::spawn(async move {
+            serve_with(patience, listener, desk, &options, std::future::pending()).await;
+        });
+
+        let ask = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+        let much = ask("/assets/portal.css").repeat(500);
+        let mut takers = JoinSet::new();
+        for _ in 0..MOST {
+            let socket = TcpSocket::new_v4().expect("a socket");
+            socket.set_recv_buffer_size(4096).expect("a small buffer");
+            let mut stream = socket.connect(address).await.expect("a connection");
+            let much = much.clone();
+            takers.spawn(async move {
+                let _ = stream.write_all(much.as_bytes()).await;
+                // Held, never read.
+                std::future::pending::<()>().await;
+            });
+        }
+
+        let visit = async {
+            let mut stream = TcpStream::connect(address).await.expect("a connection");
+            let question = ask("/sign-in");
+            stream.write_all(question.as_bytes()).await.expect("asked");
+            let mut status = [0; 12];
+            stream.read_exact(&mut status).await.expect("an answer");
+            status
+        };
+        let status = timeout(BOUND, visit).await.expect("a place in time");
+        assert_eq!(&status, b"HTTP/1.1 200");
+        takers.abort_all();
+        serving.abort();
     }
 }

@@ -164,15 +164,17 @@ pub(super) fn said(words: impl AsRef<str>) -> String {
     format!("{}{}{end}", first.unwrap_or_default(), letters.as_str())
 }
 
-/// An answer's fields, each with its unit: `{"distanceMm": 742}` is `distance 742 mm`.
+/// An answer's fields, each with its unit: `{"distanceMm": 742}` is `distance 742 mm`. Objects in it are unfolded.
 pub(super) fn quantities(value: &Value) -> Vec<String> {
-    match value {
-        Value::Object(fields) => {
-            let told = fields.iter().filter(|(_, value)| !value.is_null());
-            told.map(|(name, value)| quantity(name, value)).collect()
-        }
-        other => vec![plain(other)],
-    }
+    let Value::Object(fields) = value else {
+        return vec![plain(value)];
+    };
+    let told = fields.iter().filter(|(_, value)| !value.is_null());
+    told.flat_map(|(name, value)| match value {
+        Value::Object(_) => quantities(value),
+        _ => vec![quantity(name, value)],
+    })
+    .collect()
 }
 
 fn quantity(name: &str, value: &Value) -> String {
@@ -263,10 +265,8 @@ mod tests {
             ]
         );
         assert_eq!(quantities(&json!("on")), ["on"]);
-        assert_eq!(
-            quantities(&json!({"lamp": {"on": true}})),
-            ["lamp {\"on\":true}"]
-        );
+        let lamp = json!({"lamp": {"colour": "white", "bookingId": null}, "ports": [1, 2]});
+        assert_eq!(quantities(&lamp), ["colour white", "ports [1,2]"]);
     }
 
     #[test]

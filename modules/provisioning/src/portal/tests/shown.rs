@@ -299,3 +299,23 @@ async fn a_claim_from_elsewhere_shows_its_code_and_where_to_enter_it() {
         assert!(home.body.contains(part), "no {part}");
     }
 }
+
+#[tokio::test]
+async fn a_failure_is_told_once_and_older_ones_are_folded_away() {
+    let trouble = |message: &str| Trouble {
+        at: Timestamp::now(),
+        step: None,
+        message: message.into(),
+    };
+    let mut shown = view(Mode::Stock);
+    shown.last_change = hostile().last_change.map(|last| ChangeReport {
+        message: "newest".into(),
+        ..last
+    });
+    shown.errors = ["newest", "second", "third", "fourth"].map(trouble).into();
+    let home = Device::showing(shown).signed_in().await.get("/").await;
+    assert_eq!(home.body.matches("<p>Newest.</p>").count(), 1);
+    let (above, folded) = home.body.split_once("1 older").expect("a fold");
+    assert!(above.contains("Second.") && above.contains("Third."));
+    assert!(folded.contains("Fourth."));
+}
