@@ -341,3 +341,16 @@ fn a_query_has_a_length_and_a_depth() {
     let long = format!("SELECT * FROM devices WHERE a=0{}", " OR a=1".repeat(1100));
     assert!(Query::parse(&long, ALL).is_ok());
 }
+
+/// On the stack of a server's thread, without optimisation.
+#[test]
+fn the_deepest_query_is_evaluated() {
+    let nested = format!("{}-1{} = 1", "ABS(".repeat(98), ")".repeat(98));
+    let chained = format!("1{} = 298", "+1".repeat(297));
+    let both = (0..90).fold("0".to_owned(), |inner, _| format!("(1+1+{inner})"));
+    for condition in [nested, chained, format!("{both} = 180")] {
+        let text = format!("SELECT * FROM devices WHERE {condition}");
+        let query = Query::parse(&text, ALL).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert!(query.matches(&serde_json::json!({})), "{text}");
+    }
+}
