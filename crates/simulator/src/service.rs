@@ -28,6 +28,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use hub_proto::error::ErrorCode;
 use hub_proto::identity::Identity;
+use hub_proto::percent;
 use hub_proto::sas::SasError;
 use jiff::Timestamp;
 
@@ -114,6 +115,7 @@ impl Asked<'_> {
                 self.invoke(identity(device, Some(module))).await
             }
             (["configurations"], _) => self.configurations(),
+            (["configurations", "testqueries"], _) => self.test_queries(),
             (["configurations", _], [_, id]) => self.configuration(id),
             (["digitaltwins", _], [_, device]) => self.digital_twin(device),
             (["digitaltwins", _, "commands", _], [_, device, _, command]) => {
@@ -135,9 +137,10 @@ impl Asked<'_> {
     fn authorize(&self, right: Right) -> Result<(), Fault> {
         let token = header_text(self.parts, header::AUTHORIZATION);
         let path = self.parts.uri.path();
+        let path = percent::decode(path).unwrap_or(path.into());
         let names = &self.hub.names.accepted;
         let key_of = |policy: &str| self.hub.policy_key(policy);
-        let refused = match policy::signatory(token, names, path, key_of, Timestamp::now()) {
+        let refused = match policy::signatory(token, names, &path, key_of, Timestamp::now()) {
             Ok(policy) if right.is_of(&policy) => return self.check_version(),
             Ok(policy) => {
                 tracing::debug!(policy, ?right, "the policy does not allow what was asked");
@@ -159,7 +162,7 @@ impl Asked<'_> {
         let token = header_text(self.parts, header::AUTHORIZATION);
         let peer = self.parts.extensions.get::<PeerCertificates>();
         let itself = Identity::device(device)
-            .is_ok_and(|device| self.hub.check_module(&device, token, peer).is_ok());
+            .is_ok_and(|device| self.hub.is_device_itself(&device, token, peer));
         if itself {
             self.check_version()
         } else {

@@ -1,7 +1,7 @@
 //! Keys and tokens outside a connection: policies, the workload API's signing, and tokens in HTTPS headers.
 
 use hub_proto::identity::Identity;
-use hub_proto::sas::SymmetricKey;
+use hub_proto::sas::{SymmetricKey, Token};
 use jiff::Timestamp;
 
 use super::Hub;
@@ -85,6 +85,28 @@ impl Hub {
 
     pub(crate) fn device_ids(&self) -> Vec<String> {
         self.lock().registry.devices.keys().cloned().collect()
+    }
+
+    /// Whether an HTTPS request is a device's own: an enabled one's, with its own key or certificate and no policy's.
+    pub(crate) fn is_device_itself(
+        &self,
+        device: &Identity,
+        token: Option<&str>,
+        peer: Option<&PeerCertificates>,
+    ) -> bool {
+        let of_policy = token
+            .and_then(|token| Token::parse(token).ok())
+            .is_some_and(|token| token.policy().is_some_and(|policy| !policy.is_empty()));
+        let is_enabled = |id: &str| {
+            let core = self.lock();
+            core.registry
+                .devices
+                .get(id)
+                .is_some_and(|device| device.enabled)
+        };
+        !of_policy
+            && is_enabled(device.device_id())
+            && self.check_module(device, token, peer).is_ok()
     }
 
     /// Checks the token that a module sends with an HTTPS request, or the certificate it sent before.

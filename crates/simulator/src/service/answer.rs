@@ -25,7 +25,8 @@ impl Fault {
     pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
-            message: message.into(),
+            // The SDK for Node reads a message up to its first semicolon.
+            message: message.into().replace(';', ","),
         }
     }
 

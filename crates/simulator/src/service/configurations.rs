@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use axum::http::Method;
 use axum::response::Response;
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use query::{Collection, Query};
+use serde_json::{Map, Value, json};
 
 use super::answer::{Fault, nothing, tagged};
 use super::reading::{self, Part};
 use super::{Asked, not_allowed, query_value};
-use crate::hub::{ConfigurationFault, Right};
+use crate::hub::{COLLECTIONS, ConfigurationFault, Right};
 use crate::registry::Configuration;
 use crate::rest::document;
 use crate::with_causes;
@@ -56,6 +57,28 @@ impl Asked<'_> {
         Ok(document(&self.hub.configurations(most)?))
     }
 
+    /// `/configurations/testQueries`: whether a target condition and metrics would be understood.
+    pub(super) fn test_queries(&self) -> Result<Response, Fault> {
+        if *self.method() != Method::POST {
+            return not_allowed();
+        }
+        self.authorize(Right::RegistryRead)?;
+        let body = reading::json(self.body)?;
+        let part = Part::of(&body, "")?;
+        let condition = part.text("targetCondition")?.unwrap_or_default();
+        let of_condition = check_target(condition).err().unwrap_or_default();
+        let mut of_metrics = Map::new();
+        for (name, query) in texts(&part, "customMetricQueries")? {
+            if let Err(error) = Query::parse(&query, &COLLECTIONS) {
+                of_metrics.insert(name, error.to_string().into());
+            }
+        }
+        Ok(document(&json!({
+            "targetConditionError": of_condition,
+            "customMetricErrors": of_metrics,
+        })))
+    }
+
     /// `/configurations/{id}`
     pub(super) fn configuration(&self, id: &str) -> Result<Response, Fault> {
         match *self.method() {
@@ -98,6 +121,23 @@ fn check_id(id: &str) -> Result<(), Fault> {
     )))
 }
 
+/// Whether a target condition can be understood. `*` is every device and the empty one none; that of modules begins
+/// with the collection it is over.
+fn check_target(condition: &str) -> Result<(), String> {
+    const MODULES: &str = "from devices.modules where";
+    let condition = condition.trim();
+    if condition.is_empty() || condition == "*" {
+        return Ok(());
+    }
+    let parsed = match condition.split_at_checked(MODULES.len()) {
+        Some((from, rest)) if from.eq_ignore_ascii_case(MODULES) => {
+            Query::parse_condition(rest, Collection::MODULES)
+        }
+        _ => Query::parse_condition(condition, Collection::DEVICES),
+    };
+    parsed.map(drop).map_err(|error| error.to_string())
+}
+
 fn configuration(part: &Part<'_>) -> Result<Configuration, Fault> {
     if let Some(version) = part.text("schemaVersion")?.filter(|text| !text.is_empty())
         && version.split('.').next() != Some("1")
@@ -108,10 +148,13 @@ fn configuration(part: &Part<'_>) -> Result<Configuration, Fault> {
         None => BTreeMap::new(),
         Some(metrics) => texts(&metrics, "queries")?,
     };
+    let target_condition = part.text("targetCondition")?.unwrap_or_default();
+    check_target(target_condition)
+        .map_err(|error| part.wrong("targetCondition", format!("cannot be understood: {error}")))?;
     Ok(Configuration {
         labels: texts(part, "labels")?,
         content: content(part)?,
-        target_condition: part.text("targetCondition")?.unwrap_or_default().to_owned(),
+        target_condition: target_condition.to_owned(),
         priority: part.number("priority")?.unwrap_or_default(),
         metrics,
         // The hub's to give.

@@ -50,6 +50,7 @@ async fn a_token_counts_for_its_time_and_its_part_of_the_hub() {
         ("localhost", 60, 200),
         ("localhost:8443", 60, 200),
         ("localhost/devices/pump7", 60, 200),
+        ("localhost/devices", 60, 200),
         ("localhost/devices/pump8", 60, 401),
         ("elsewhere", 60, 401),
         ("localhost", -600, 401),
@@ -132,6 +133,21 @@ async fn a_device_looks_after_its_own_modules() {
     assert_eq!(ask("GET", "/devices/edge01").await, 401);
     assert_eq!(ask("GET", "/devices/pump7/modules").await, 401);
     assert_eq!(ask("GET", "/twins/edge01").await, 401);
+    // A policy's token that opens the device's connection is not the device.
+    let token = bench.token("device", "localhost/devices/edge01", 60);
+    let found = status(
+        &bench,
+        &token,
+        "GET",
+        &format!("/devices/edge01/modules{version}"),
+    )
+    .await;
+    assert_eq!(found, 401);
+    bench
+        .hub()
+        .enable_device("edge01", false)
+        .expect("it is there");
+    assert_eq!(ask("GET", "/devices/edge01/modules").await, 401);
 }
 
 #[tokio::test]

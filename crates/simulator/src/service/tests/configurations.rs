@@ -80,6 +80,33 @@ async fn a_configuration_is_made_read_changed_and_removed() {
 }
 
 #[tokio::test]
+async fn conditions_and_metrics_are_tested() {
+    let bench = Bench::new();
+    let path = "/configurations/testQueries";
+    let good = json!({
+        "targetCondition": "tags.site='north' AND NOT status = 'disabled'",
+        "customMetricQueries": {"all": "SELECT deviceId FROM devices"},
+    });
+    let tested = bench.ask("POST", path, good).await;
+    let nothing = json!({"targetConditionError": "", "customMetricErrors": {}});
+    assert_eq!((tested.status, tested.body), (200, nothing.clone()));
+    for condition in ["", "*", "FROM devices.modules WHERE moduleId = 'a'"] {
+        let tested = bench
+            .ask("POST", path, json!({"targetCondition": condition}))
+            .await;
+        assert_eq!(tested.body, nothing, "{condition}");
+    }
+    let bad = json!({"targetCondition": "tags.site=", "customMetricQueries": {"all": "SELECT"}});
+    let tested = bench.ask("POST", path, bad).await.body;
+    assert_ne!(tested["targetConditionError"], "");
+    assert_ne!(tested["customMetricErrors"]["all"], Value::Null);
+    let wrong = bench
+        .ask("POST", path, json!({"customMetricQueries": {"all": 1}}))
+        .await;
+    assert_eq!(wrong.refused(), 400_004);
+}
+
+#[tokio::test]
 async fn a_deployment_is_put_on_one_edge_device() {
     let bench = Bench::new();
     bench.made("/devices/pump7", json!({})).await;

@@ -60,6 +60,7 @@ async fn a_wrong_field_is_named() {
         (json!({"labels": {"x": 1}}), "labels.x"),
         (json!({"priority": -1}), "priority"),
         (json!({"targetCondition": 1}), "targetCondition"),
+        (json!({"targetCondition": "tags.site ="}), "targetCondition"),
         (
             json!({"content": {"modulesContent": 1}}),
             "content.modulesContent",
@@ -80,6 +81,14 @@ async fn a_wrong_field_is_named() {
         assert!(message.contains(&format!(": {named} ")), "{message}");
         assert_eq!(bench.ask("GET", path, Value::Null).await.status, 404);
     }
+}
+
+#[tokio::test]
+async fn a_body_has_its_limit() {
+    let bench = Bench::new();
+    let large = json!({"statusReason": "x".repeat(LONGEST_BODY)});
+    let refused = bench.ask("PUT", "/devices/a", large).await;
+    assert_eq!(refused.refused(), 413_001);
 }
 
 fn json_value() -> impl Strategy<Value = Value> {
@@ -151,7 +160,8 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-const ENDPOINTS: [(&str, &str); 13] = [
+const ENDPOINTS: [(&str, &str); 14] = [
+    ("POST", "/configurations/testQueries"),
     ("PATCH", "/digitaltwins/edge01"),
     ("POST", "/digitaltwins/nobody/commands/c"),
     ("PUT", "/devices/a"),
