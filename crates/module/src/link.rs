@@ -250,6 +250,8 @@ impl<S: Table> Link<S> {
 
     /// Takes leave: says so in the twin, sends what waits, disconnects. Bounded in time.
     pub async fn leave(self) {
+        // Nobody takes a call any more: one that comes now is told so at once, and does not wait for nothing.
+        drop(self.events);
         let mut rest = self.reporter.into_rest();
         rest.insert("status".to_owned(), "stopped".into());
         let connected = *self.connection.borrow() == Connection::Up;
