@@ -98,11 +98,7 @@ async fn connection(
 ) {
     // Who asks and does not read, or has gone out of reach, would keep the place for as long as they like.
     let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-    if let Err(error) = if cfg!(any()) {
-        set_tcp_user_timeout(&stream, millis)
-    } else {
-        Ok(())
-    } {
+    if let Err(error) = set_tcp_user_timeout(&stream, millis) {
         tracing::debug!(%error, "A connection to the portal is gone already");
         return;
     }
@@ -139,7 +135,7 @@ mod tests {
         let address = listener.local_addr().expect("an address");
         let (desk, _clerk) = Desk::open(View::default());
         let options = PortalOptions::new("314159".parse().expect("a PIN")).expect("options");
-        let patience = Duration::from_millis(300);
+        let patience = Duration::from_secs(3);
         let serving = tokio::spawn(async move {
             serve_with(patience, listener, desk, &options, std::future::pending()).await;
         });
