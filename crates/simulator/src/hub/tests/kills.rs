@@ -2,8 +2,12 @@
 
 use proptest::prelude::*;
 
+use super::super::administration::Step::{Put, Remove};
+use super::super::administration::Wanted;
 use super::*;
 use crate::journal::{Journal, JournalError, Kind};
+use crate::precondition::Precondition;
+use crate::registry::{Device, StoredKey};
 
 /// One thing that can happen to a hub, chosen by a generator.
 #[derive(Debug, Clone)]
@@ -14,6 +18,13 @@ enum Step {
     Report(i32),
     Send,
     Acknowledge,
+    Purge,
+    /// What a service makes of a device: whether it is enabled, has a key of its own, and is an edge device.
+    Settle(bool, bool, bool),
+    Remove,
+    Module(bool),
+    Configure(u64),
+    Unconfigure,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -24,6 +35,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..5i32).prop_map(Step::Report),
         1 => Just(Step::Send),
         2 => Just(Step::Acknowledge),
+        1 => Just(Step::Purge),
+        2 => any::<(bool, bool, bool)>().prop_map(|(enabled, key, edge)| Step::Settle(enabled, key, edge)),
+        1 => Just(Step::Remove),
+        1 => any::<bool>().prop_map(Step::Module),
+        1 => (0..3u64).prop_map(Step::Configure),
+        1 => Just(Step::Unconfigure),
     ]
 }
 
@@ -55,6 +72,44 @@ fn take(hub: &Hub, step: &Step) {
         Step::Send => {
             // A full queue is an answer too.
             let _ = hub.send(&identity("pump7"), Properties::new(), "hello".into());
+        }
+        Step::Purge => {
+            hub.purge(&identity("pump7")).expect("it is there");
+        }
+        Step::Settle(enabled, key, edge) => {
+            let wanted = Wanted {
+                primary: key.then(StoredKey::generate),
+                enabled: Some(*enabled),
+                status_reason: Some("a test".to_owned()),
+                edge: Some(*edge),
+                ..Wanted::default()
+            };
+            let step = Put(Box::new(wanted), Precondition::None);
+            hub.administer(&identity("leaf"), step).expect("taken");
+        }
+        // What is not there is an answer too.
+        Step::Remove => {
+            let _ = hub.administer(&identity("leaf"), Remove(Precondition::None));
+        }
+        Step::Module(made) => {
+            let step = if *made {
+                Put(Box::default(), Precondition::None)
+            } else {
+                Remove(Precondition::None)
+            };
+            let _ = hub.administer(&identity("leaf/m"), step);
+        }
+        Step::Configure(priority) => {
+            let configuration = serde_json::from_value(json!({
+                "labels": {}, "content": {}, "targetCondition": "*", "priority": priority, "metrics": {},
+                "created": Timestamp::UNIX_EPOCH, "updated": Timestamp::UNIX_EPOCH, "revision": 0,
+            }));
+            let configuration = configuration.expect("a configuration");
+            hub.put_configuration("winter", configuration, Precondition::None)
+                .expect("taken");
+        }
+        Step::Unconfigure => {
+            let _ = hub.remove_configuration("winter", Precondition::None);
         }
         Step::Acknowledge => {
             for settles in received(&light)
@@ -90,6 +145,30 @@ proptest! {
         drop(hub_before);
         prop_assert_eq!(everything(&hub(Some(directory.path()))), before);
     }
+}
+
+#[test]
+fn a_journal_from_before_the_service_api_is_understood() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let mut journal = Journal::open(directory.path(), |_, _| {}).expect("an empty directory");
+    let device = Device::new(super::super::identities::new_client(), false);
+    let mut device = serde_json::to_value(&device).expect("plain data");
+    let client = device["client"].as_object_mut().expect("a client");
+    client.shift_remove("revision").expect("a new field");
+    for change in [
+        json!({"change": "devicePut", "id": "pump7", "device": device}),
+        json!({"change": "deviceEnabled", "id": "pump7", "enabled": false}),
+    ] {
+        journal.stage(Kind::Change, change.to_string().as_bytes());
+    }
+    journal.commit().expect("it writes");
+    drop(journal);
+    let hub = hub(Some(directory.path()));
+    let document = hub
+        .identity_document(&identity("pump7"))
+        .expect("it is there");
+    assert_eq!(document["status"], "disabled");
+    assert_eq!(document["statusUpdatedTime"], hub_proto::time::NEVER);
 }
 
 #[test]
