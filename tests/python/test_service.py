@@ -11,6 +11,7 @@ from azure.iot.hub.models import (
     Configuration,
     ConfigurationContent,
     ConfigurationMetrics,
+    ConfigurationQueriesTestInput,
     ExportImportDevice,
     SymmetricKey,
     Twin,
@@ -300,6 +301,19 @@ def test_configurations_are_made_listed_changed_and_removed(simulator):
     with pytest.raises(HttpOperationError) as error:
         manager.get_configuration(id)
     assert refused(error) == (404, "ConfigurationNotFound")
+
+
+def test_what_a_configuration_asks_is_tested_first(simulator):
+    manager = IoTHubConfigurationManager.from_connection_string(simulator.ready["serviceConnectionString"])
+    queries = {"all": "SELECT deviceId FROM devices", "none": "SELECT"}
+    tested = manager.test_configuration_queries(
+        ConfigurationQueriesTestInput(target_condition="tags.site='north'", custom_metric_queries=queries)
+    )
+    assert not tested.target_condition_error
+    assert list(tested.custom_metric_errors) == ["none"]
+    with pytest.raises(HttpOperationError) as error:
+        manager.create_configuration(Configuration(id=new_id("c"), target_condition="tags.site="))
+    assert refused(error) == (400, "ArgumentInvalid")
 
 
 def test_a_deployment_is_put_on_an_edge_device(simulator, registry):
