@@ -19,6 +19,7 @@ mod config;
 mod environment;
 mod link;
 mod logging;
+mod memory;
 mod method;
 mod process;
 mod reporter;

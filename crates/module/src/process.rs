@@ -1,11 +1,16 @@
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use tracing::{error, info};
 
 use crate::environment::{Environment, Lookup, Problems};
 use crate::logging;
+use crate::memory;
 use crate::stop::Stop;
+
+/// A module is connected well before; one that is not yet will touch again what it needs.
+const STARTED_WITHIN: Duration = Duration::from_secs(2);
 
 /// Runs a module as a process of its own, to its end.
 ///
@@ -63,6 +68,14 @@ where
         .context("the runtime cannot be started")?;
     runtime.block_on(async {
         let stop = Stop::at_signal().context("signals cannot be caught")?;
-        run(config, stop).await
+        let started = async {
+            tokio::time::sleep(STARTED_WITHIN).await;
+            memory::give_back_start();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            ended = run(config, stop) => ended,
+            () = started => unreachable!("it never ends"),
+        }
     })
 }
