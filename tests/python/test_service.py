@@ -310,7 +310,7 @@ def test_what_a_configuration_asks_is_tested_first(simulator):
         ConfigurationQueriesTestInput(target_condition="tags.site='north'", custom_metric_queries=queries)
     )
     assert not tested.target_condition_error
-    assert list(tested.custom_metric_errors) == ["none"]
+    assert list(tested.custom_metric_query_errors) == ["none"]
     with pytest.raises(HttpOperationError) as error:
         manager.create_configuration(Configuration(id=new_id("c"), target_condition="tags.site="))
     assert refused(error) == (400, "ArgumentInvalid")

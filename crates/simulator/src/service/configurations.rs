@@ -75,7 +75,7 @@ impl Asked<'_> {
         }
         Ok(document(&json!({
             "targetConditionError": of_condition,
-            "customMetricErrors": of_metrics,
+            "customMetricQueryErrors": of_metrics,
         })))
     }
 

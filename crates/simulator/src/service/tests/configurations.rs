@@ -88,7 +88,7 @@ async fn conditions_and_metrics_are_tested() {
         "customMetricQueries": {"all": "SELECT deviceId FROM devices"},
     });
     let tested = bench.ask("POST", path, good).await;
-    let nothing = json!({"targetConditionError": "", "customMetricErrors": {}});
+    let nothing = json!({"targetConditionError": "", "customMetricQueryErrors": {}});
     assert_eq!((tested.status, tested.body), (200, nothing.clone()));
     for condition in ["", "*", "FROM devices.modules WHERE moduleId = 'a'"] {
         let tested = bench
@@ -99,7 +99,7 @@ async fn conditions_and_metrics_are_tested() {
     let bad = json!({"targetCondition": "tags.site=", "customMetricQueries": {"all": "SELECT"}});
     let tested = bench.ask("POST", path, bad).await.body;
     assert_ne!(tested["targetConditionError"], "");
-    assert_ne!(tested["customMetricErrors"]["all"], Value::Null);
+    assert_ne!(tested["customMetricQueryErrors"]["all"], Value::Null);
     let wrong = bench
         .ask("POST", path, json!({"customMetricQueries": {"all": 1}}))
         .await;
