@@ -7,7 +7,7 @@ mod waiter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bay::message::{ChangeOutcome, IdentityReport, SetupRequest, Step};
+use bay::message::{ChangeKind, ChangeOutcome, IdentityReport, SetupRequest, Step};
 use jiff::Timestamp;
 use module::Clock;
 use tokio::task::JoinSet;
@@ -119,6 +119,11 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
     pub(crate) fn ask(&mut self, wish: Wish, waiter: Waiter) {
         let now = self.clock.now();
         self.look_around();
+        let kind = match &wish {
+            Wish::Claim(_) => ChangeKind::Claim,
+            Wish::Setup(_) => ChangeKind::Setup,
+            Wish::Reset => ChangeKind::Reset,
+        };
         let reception = match wish {
             Wish::Claim(request) => check(&request, &self.endpoint)
                 .and_then(|target| self.identity.handle_claim(target, now)),
@@ -130,7 +135,7 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
             Ok(Reception::Waits) => self.waiters.push(waiter),
             Ok(Reception::Answered(answer)) => waiter.answer(Ok(answer)),
             Err(refusal) => {
-                self.refused(&refusal);
+                self.refused_change(kind, &refusal);
                 waiter.answer(Err(refusal));
             }
         }
@@ -232,6 +237,17 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
         self.note(step, message);
     }
 
+    /// Remembers and logs that somebody asked for a change that could not be. One that makes no sense is told
+    /// as one that failed.
+    pub(crate) fn refused_change(&mut self, kind: ChangeKind, refusal: &Refusal) {
+        if self.is_idle() && refusal.step == Some(Step::Check) {
+            let now = self.clock.now();
+            self.identity.handle_refused(kind, refusal, now);
+        } else {
+            self.refused(refusal);
+        }
+    }
+
     /// Remembers and logs that somebody asked for what could not be.
     pub(crate) fn refused(&mut self, refusal: &Refusal) {
         info!(
@@ -324,7 +340,7 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
             before.clone()
         } else {
             self.others = facts.last.as_ref().is_some_and(report::is_open);
-            facts.last.as_ref().map(report::of)
+            report::latest(facts.last.as_ref().map(report::of), before.as_ref())
         };
         self.identity.handle_facts(facts.current, facts.stock, last);
         if before.as_ref() != self.identity.last() {

@@ -147,6 +147,19 @@ impl Identity {
         self.handle_request(ChangeKind::Reset, stock, now)
     }
 
+    /// A request that makes no sense, while no change is under way: it is over before it began.
+    pub fn handle_refused(&mut self, kind: ChangeKind, refusal: &Refusal, now: Moment) {
+        self.end(ChangeReport {
+            kind,
+            outcome: ChangeOutcome::Failed,
+            step: refusal.step,
+            message: refusal.message.clone(),
+            started_at: now.wall,
+            ended_at: Some(now.wall),
+            interrupted: false,
+        });
+    }
+
     /// The device's first identity, as it was found on the card: taken now, and tried again for as long as
     /// it does not work, because nobody may be there to ask for it a second time. Whoever can write on the
     /// card may also give a device a new one that has one already.

@@ -52,6 +52,21 @@ pub fn of(record: &Record) -> ChangeReport {
     }
 }
 
+/// What is to be told of two accounts: a failure that was told later is one the journal could not be told of, because
+/// nothing was begun yet or its disk took nothing more.
+pub fn latest(
+    journalled: Option<ChangeReport>,
+    told: Option<&ChangeReport>,
+) -> Option<ChangeReport> {
+    let at = |report: &ChangeReport| report.ended_at.unwrap_or(report.started_at);
+    let failed = told.filter(|told| told.outcome == ChangeOutcome::Failed);
+    match (journalled, failed) {
+        (Some(journalled), Some(failed)) if at(&journalled) >= at(failed) => Some(journalled),
+        (_, Some(failed)) => Some(failed.clone()),
+        (journalled, None) => journalled,
+    }
+}
+
 /// Whether a change is on its way to the new identity.
 pub fn is_open(record: &Record) -> bool {
     !record.is_over() && !record.has(Mark::Undoing)

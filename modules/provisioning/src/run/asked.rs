@@ -1,7 +1,7 @@
 //! What is asked: by the desk, by methods of the hub.
 
 use anyhow::bail;
-use bay::message::TestReport;
+use bay::message::{ChangeKind, TestReport};
 use hub_client::Responder;
 use module::{Answer, News};
 use serde_json::Value;
@@ -79,7 +79,7 @@ impl<C: Cloud, D: Disk + Clone> Shift<C, D> {
                     .device
                     .ask(Wish::Setup(request), Waiter::Method(responder)),
                 Err(refusal) => {
-                    self.device.refused(&refusal);
+                    self.device.refused_change(ChangeKind::Setup, &refusal);
                     refuse(responder, &refusal);
                 }
             },

@@ -1,5 +1,7 @@
 //! What is shown of the device to whoever stands at its desk.
 
+use std::cmp::Reverse;
+
 use bay::message::{Mode, Step, TestReport};
 use module::Connection;
 
@@ -7,7 +9,8 @@ use super::Shift;
 use crate::cloud::Cloud;
 use crate::disk::Disk;
 use crate::identity::Current;
-use crate::view::{LinkState, View, WaitsFor};
+use crate::report;
+use crate::view::{ERRORS_SHOWN, LinkState, Trouble, View, WaitsFor};
 
 impl<C: Cloud, D: Disk + Clone> Shift<C, D> {
     pub(super) fn take_connection(&mut self) {
@@ -90,6 +93,15 @@ fn complete(view: &mut View, module: &View) {
     if view.change.is_none() {
         view.change = module.change.clone();
     }
+    view.last_change = report::latest(view.last_change.take(), module.last_change.as_ref());
+    for trouble in &module.errors {
+        let same = |own: &Trouble| (own.step, &own.message) == (trouble.step, &trouble.message);
+        if !view.errors.iter().any(same) {
+            view.errors.push(trouble.clone());
+        }
+    }
+    view.errors.sort_by_key(|trouble| Reverse(trouble.at));
+    view.errors.truncate(ERRORS_SHOWN);
     if module.identity.registration_id == view.identity.registration_id {
         view.identity.hub = module.identity.hub.clone().or(view.identity.hub.take());
         view.identity.device_id = module
@@ -105,5 +117,63 @@ fn complete(view: &mut View, module: &View) {
     };
     if let Some(test) = module.test.as_ref().filter(|test| newer(test)) {
         view.test = Some(test.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bay::message::{ChangeKind, ChangeOutcome, ChangeReport};
+    use jiff::Timestamp;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    fn report(outcome: ChangeOutcome, second: i64) -> ChangeReport {
+        ChangeReport {
+            kind: ChangeKind::Setup,
+            outcome,
+            step: Some(Step::Check),
+            message: String::new(),
+            started_at: at(second),
+            ended_at: (outcome != ChangeOutcome::Running).then(|| at(second + 1)),
+            interrupted: false,
+        }
+    }
+
+    #[test]
+    fn the_portal_shows_what_failed_in_the_module() {
+        let trouble = |second, message: &str| Trouble {
+            at: at(second),
+            step: Some(Step::Check),
+            message: message.to_owned(),
+        };
+        let module = View {
+            last_change: Some(report(ChangeOutcome::Failed, 10)),
+            errors: vec![trouble(11, "no key"), trouble(3, "both know")],
+            ..View::default()
+        };
+        for (own, outcome) in [
+            (None, ChangeOutcome::Failed),
+            (Some(report(ChangeOutcome::Done, 5)), ChangeOutcome::Failed),
+            // What the journal could not be told of.
+            (
+                Some(report(ChangeOutcome::Running, 10)),
+                ChangeOutcome::Failed,
+            ),
+            (Some(report(ChangeOutcome::Done, 20)), ChangeOutcome::Done),
+        ] {
+            let mut view = View {
+                last_change: own,
+                errors: vec![trouble(2, "the host's"), trouble(1, "both know")],
+                ..View::default()
+            };
+            complete(&mut view, &module);
+            assert_eq!(view.last_change.map(|last| last.outcome), Some(outcome));
+            let messages: Vec<_> = view.errors.iter().map(|error| &error.message).collect();
+            assert_eq!(messages, ["no key", "the host's", "both know"]);
+        }
     }
 }

@@ -119,6 +119,14 @@ async fn a_request_that_makes_no_sense() {
     assert_eq!(refusal.fields[0].field, "symmetricKey");
     let view = running.until(|view| !view.errors.is_empty()).await;
     assert_eq!(view.errors[0].step, Some(Step::Check));
+    // The hub and the portal hear of it, too, and not only whoever asked.
+    let change = running.until_change(ChangeOutcome::Failed).await;
+    assert_eq!(change.step, Some(Step::Check));
+    assert!(
+        change.message.contains("symmetricKey"),
+        "{}",
+        change.message
+    );
     assert!(!format!("{view:?}{refusal:?}{}", log.text()).contains("c2VjcmV0LWJ1dC1ub3Q"));
     running.stop().await;
 }
@@ -226,6 +234,9 @@ async fn a_disk_that_does_not_take_it() {
                 .await;
             assert_eq!(view.mode(), Mode::Project);
             assert_eq!(view.errors[0].step, Some(step));
+            // Also where the journal cannot be told.
+            let change = running.until_change(ChangeOutcome::Failed).await;
+            assert_eq!(change.step, Some(step));
             assert_eq!(bench.disk.seen()[&bench.config()], before);
 
             bench.disk.fail(0..0, kind);
