@@ -233,6 +233,10 @@ impl Core {
             if !enabled {
                 self.end_device(id, EndReason::Disabled);
             }
+            if edge != was_edge {
+                // Its modules speak to another hub from here on.
+                self.end_device(id, EndReason::CapabilityChanged);
+            }
             if edge && !was_edge {
                 self.begin_edge(id);
             }

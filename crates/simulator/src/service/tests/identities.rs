@@ -226,6 +226,25 @@ async fn an_edge_device_has_its_modules_and_a_scope_for_those_behind_it() {
 }
 
 #[tokio::test]
+async fn modules_connect_anew_when_their_device_changes_sides() {
+    let bench = Bench::new();
+    bench.made("/devices/pump7", json!({})).await;
+    bench.made("/devices/pump7/modules/m", json!({})).await;
+    for edge in [true, false] {
+        let module = bench.connect("pump7/m", &[]);
+        let body = json!({"capabilities": {"iotEdge": edge}});
+        let again = bench
+            .ask_if("PUT", "/devices/pump7", Some("*"), body.clone())
+            .await;
+        assert_eq!(again.body["capabilities"], body["capabilities"]);
+        assert_eq!(ended(&module), Some(EndReason::CapabilityChanged));
+        let module = bench.connect("pump7/m", &[]);
+        bench.ask_if("PUT", "/devices/pump7", Some("*"), body).await;
+        assert_eq!(ended(&module), None);
+    }
+}
+
+#[tokio::test]
 async fn a_module_is_made_read_changed_and_removed() {
     let bench = Bench::new();
     let path = "/devices/pump7/modules/m";
