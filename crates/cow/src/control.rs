@@ -243,7 +243,7 @@ impl Control {
         match (error["code"].as_u64(), error["message"].as_str()) {
             (Some(code), Some(message)) => ControlError::Refused {
                 code,
-                message: message.trim_end_matches('.').to_owned(),
+                message: message.trim_end_matches('.').to_owned() + cure(code),
             },
             _ => self.no_simulator(status),
         }
@@ -258,6 +258,15 @@ impl Control {
             url: self.url.clone(),
             status,
         }
+    }
+}
+
+/// What to do about it, where the simulator's own sentence does not say.
+fn cure(code: u64) -> &'static str {
+    // Enrolments and registrations of the provisioning service.
+    match code {
+        404_201 => ": `cow dps list` and `cow dps registrations` show what there is",
+        _ => "",
     }
 }
 

@@ -12,6 +12,7 @@ mod cli;
 mod commands;
 mod control;
 mod deployment;
+mod enrolment_arg;
 mod json_arg;
 mod logging;
 mod output;

@@ -123,6 +123,15 @@ fn wrong_use_exits_with_2_and_says_what_to_write() {
             "key is not base64",
         ),
         (
+            &["dps", "group", "add", "g", "--key", "c2hvcnQ="],
+            "key has 5 bytes, and the service takes 16 to 64",
+        ),
+        (&["dps", "group", "add", ""], "group name is empty"),
+        (
+            &["dps", "derive-key", "../g", "d"],
+            "group name contains '/'",
+        ),
+        (
             &["image", "prepare", "--serial", "1", "--group", "g"],
             "a board serial is 16 hexadecimal digits",
         ),

@@ -9,6 +9,7 @@ use hub_proto::dps::registration::RegistrationId;
 use serde_json::Value;
 
 use crate::control::{Control, ControlArgs};
+use crate::enrolment_arg;
 use crate::output::{self, JsonArgs};
 
 #[derive(Debug, Subcommand)]
@@ -26,6 +27,7 @@ pub(crate) enum Command {
     )]
     DeriveKey {
         /// Name of the group
+        #[arg(value_parser = enrolment_arg::group)]
         group: String,
         /// Registration id of the device: its board serial, for a bay
         id: RegistrationId,
@@ -39,6 +41,7 @@ pub(crate) enum Command {
     )]
     SetupCode {
         /// Name of the group
+        #[arg(value_parser = enrolment_arg::group)]
         group: String,
         /// Registration id of the device: its board serial, for a bay
         id: RegistrationId,
@@ -53,7 +56,7 @@ pub(crate) enum Command {
     /// List which devices have registered, and which hub they were given
     Registrations {
         /// Only devices of this group
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = enrolment_arg::group)]
         group: Option<String>,
         #[command(flatten)]
         asking: Asking,
@@ -80,6 +83,7 @@ Examples:
   cow dps group add factory --x509-ca intermediate.pem")]
     Add {
         /// Name of the group
+        #[arg(value_parser = enrolment_arg::group)]
         name: String,
         /// Certificate, in PEM, of the authority that signs the devices' certificates, instead of keys
         #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "secondary_key"])]
@@ -92,6 +96,7 @@ Examples:
     /// Remove a group; devices that have registered keep their hub
     Remove {
         /// Name of the group
+        #[arg(value_parser = enrolment_arg::group)]
         name: String,
         #[command(flatten)]
         control: ControlArgs,

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::card::{self, Card, IdScope, Pin, Serial};
 use crate::control::{Control, ControlArgs};
+use crate::enrolment_arg;
 use crate::output::{self, JsonArgs, STRONG, UsedWrongly, paint};
 use crate::place::make_private;
 
@@ -55,7 +56,7 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "FILE", group = "keys", conflicts_with = "serials")]
     key_file: Option<PathBuf>,
     /// Enrolment group of the running simulator, which derives the key
-    #[arg(long, value_name = "NAME", group = "keys")]
+    #[arg(long, value_name = "NAME", group = "keys", value_parser = enrolment_arg::group)]
     group: Option<String>,
     /// Where to register: HOST[:PORT]; Azure's global endpoint when left out, with --group the running simulator
     #[arg(long, value_name = "HOST")]
@@ -252,7 +253,12 @@ fn read_key(file: &Path) -> anyhow::Result<SymmetricKey> {
         text = fs::read_to_string(file)
             .with_context(|| format!("cannot read the key {}", file.display()))?;
     }
-    SymmetricKey::from_base64(&text).with_context(|| format!("{} is no key", file.display()))
+    let whence = if file == Path::new("-") {
+        "what came on standard input".into()
+    } else {
+        file.display().to_string()
+    };
+    enrolment_arg::key(&text).map_err(|why| anyhow!("{whence} is no key: {why}"))
 }
 
 /// The serial numbers of a list, or every mistake in it, one a line.

@@ -109,7 +109,12 @@ async fn a_key_is_derived() {
     let none = json!({"error": {"code": 404_201, "message": "There is no group stock."}});
     let args = ["dps", "derive-key", "stock", "r1"];
     let (_, outcome) = exchange(request, Answer::Json(404, none), &args).await;
-    assert_eq!(outcome, failed("There is no group stock (error 404201)"));
+    assert_eq!(
+        outcome,
+        failed(
+            "There is no group stock: `cow dps list` and `cow dps registrations` show what there is (error 404201)"
+        )
+    );
 }
 
 #[tokio::test]

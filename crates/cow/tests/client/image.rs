@@ -227,4 +227,8 @@ async fn a_wrong_key_is_not_repeated() {
         cow(NOBODY, &args).await,
         failed(&format!("{key} is no key: key is not base64"))
     );
+    // What no service takes would only be found out in the car park.
+    fs::write(key, "c2hvcnQ=").expect("writable");
+    let problem = format!("{key} is no key: key has 5 bytes, and the service takes 16 to 64");
+    assert_eq!(cow(NOBODY, &args).await, failed(&problem));
 }

@@ -11,6 +11,7 @@ use hub_proto::dps::registration::RegistrationId;
 use hub_proto::sas::SymmetricKey;
 use serde_json::{Map, Value};
 
+use crate::enrolment_arg;
 use crate::json_arg;
 use crate::output::UsedWrongly;
 use crate::pem_file;
@@ -18,10 +19,10 @@ use crate::pem_file;
 /// What groups and individual enrolments have in common.
 #[derive(Debug, clap::Args)]
 pub(crate) struct TermsArgs {
-    /// Primary key, in base64; the service makes one when left out
+    /// Primary key, in base64; when left out, the one that is there stays, or the service makes one
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
-    /// Secondary key, in base64; the service makes one when left out
+    /// Secondary key, in base64; when left out, the one that is there stays, or the service makes one
     #[arg(long, value_name = "KEY")]
     secondary_key: Option<String>,
     /// Make its devices Edge devices, which run modules
@@ -114,7 +115,7 @@ impl TermsArgs {
 
 /// Read here and not by the argument parser, which repeats what it cannot read.
 fn key(text: Option<String>) -> Result<Option<SymmetricKey>, UsedWrongly> {
-    let read = text.map(|text| SymmetricKey::from_base64(&text));
+    let read = text.map(|text| enrolment_arg::key(&text));
     read.transpose().map_err(|error| {
         UsedWrongly(format!(
             "what --key or --secondary-key gives is wrong: {error}"
