@@ -18,6 +18,7 @@ mod authorization;
 mod bulk;
 mod configurations;
 mod digital_twins;
+mod edge_devices;
 mod fields;
 mod identities;
 mod methods;
