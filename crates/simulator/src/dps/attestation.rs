@@ -328,9 +328,20 @@ pub(crate) fn describe(proof: Proof<'_>) -> String {
                 |_| "beyond all time".to_owned(),
                 |expiry| format!("at {expiry}"),
             );
-            format!("a token for {audience:?} that ends {expiry}")
+            if is_of_names(&audience) {
+                format!("a token for {audience:?} that ends {expiry}")
+            } else {
+                format!("a token that ends {expiry}, for what is no name")
+            }
         }
     }
+}
+
+/// Whether an audience has only what scopes, registration ids and hosts are made of. Who mixes up the fields of a form
+/// signs for their key, which must not be shown: in base64 it ends with `=`, or has a `+`.
+fn is_of_names(audience: &str) -> bool {
+    let mut segments = audience.split('/');
+    segments.all(|segment| segment.parse::<RegistrationId>().is_ok())
 }
 
 #[cfg(test)]

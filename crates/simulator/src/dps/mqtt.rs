@@ -16,7 +16,7 @@ use super::Dps;
 use super::answer::Answer;
 use super::attempts::Transport;
 use super::attestation::Proof;
-use super::registering::Caller;
+use super::registering::{Caller, shown};
 use crate::certificates::PeerCertificates;
 use crate::connection::{Link, silence_of};
 use crate::wire::{self, Connect, Packet, QoS, ReturnCode};
@@ -75,7 +75,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let reason = session.run(&mut link).await;
     tracing::debug!(
-        registration = name.registration_id,
+        registration = shown(name.registration_id),
         reason,
         "a registration's connection ended"
     );

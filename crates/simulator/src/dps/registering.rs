@@ -147,7 +147,7 @@ impl Dps {
     ) -> Result<Begun, Answer> {
         let mut attempt = Attempt {
             at: now,
-            registration_id: caller.registration_id.to_owned(),
+            registration_id: shown(caller.registration_id).to_owned(),
             transport: caller.transport,
             presented: attestation::describe(caller.proof),
             matched: None,
@@ -310,6 +310,14 @@ impl Dps {
             "The service cannot keep what it decides.",
             Timestamp::now(),
         )
+    }
+}
+
+/// A registration id as people may see it. What is none is not repeated: it may be the key, in the wrong field.
+pub(super) fn shown(registration_id: &str) -> &str {
+    match registration_id.parse::<RegistrationId>() {
+        Ok(_) => registration_id,
+        Err(_) => "(no registration id)",
     }
 }
 

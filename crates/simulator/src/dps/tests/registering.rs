@@ -170,6 +170,27 @@ fn bodies_that_are_no_registration_are_bad_requests() {
 }
 
 #[test]
+fn a_key_in_the_wrong_field_is_not_shown() {
+    let bench = bench(&["localhost"], None);
+    bench.enrol("pump7", &json!({}));
+    let scope = bench.dps.id_scope();
+    let secret = key("pump7").to_base64();
+    for (id_scope, registration_id) in [(scope.as_str(), secret.as_str()), (&secret, "pump7")] {
+        let token = Unsigned::new(&audience(id_scope, registration_id), 4_000_000_000);
+        let token = token.sign(&key("pump7"));
+        let caller = Caller {
+            id_scope,
+            registration_id,
+            proof: Proof::Token(&token),
+            transport: Transport::Https,
+        };
+        assert!(bench.dps.register(&caller, b"{}").status >= 400);
+        let newest = serde_json::to_string(&bench.dps.attempts(None)[0]).expect("JSON");
+        assert!(!newest.contains(&secret), "{newest}");
+    }
+}
+
+#[test]
 fn only_its_own_operation_can_be_asked_about() {
     let bench = bench(&["localhost"], None);
     bench.enrol_group("stock", &json!({}));
