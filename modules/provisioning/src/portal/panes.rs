@@ -174,10 +174,13 @@ fn change(view: &View, now: Timestamp) -> Change<'_> {
         )
     });
     let step: Option<Step> = failed.and_then(|failed| failed.step);
+    // Where a restart cut it off, the step is not to blame.
+    let to_blame =
+        step.filter(|_| failed.is_some_and(|last| last.outcome == ChangeOutcome::Failed));
     Change {
         view,
         now,
-        cure: step.as_ref().map(words::cure),
+        cure: to_blame.as_ref().map(words::cure),
         failed_step: step.as_ref().map(words::step),
         ended: last.map_or(now, |last| last.ended_at.unwrap_or(last.started_at)),
     }

@@ -71,7 +71,7 @@ pub(super) fn step_state(state: &StepState) -> &'static str {
 /// What to look at when a step failed.
 pub(super) fn cure(step: &Step) -> &'static str {
     match step {
-        Step::Check => "Correct what was entered and send it again.",
+        Step::Check => "Put right what is named here, and send it again.",
         Step::Register => {
             "Compare scope, registration id and key with the enrolment, and see that the device reaches the internet."
         }

@@ -301,6 +301,25 @@ async fn a_claim_from_elsewhere_shows_its_code_and_where_to_enter_it() {
 }
 
 #[tokio::test]
+async fn only_a_failure_has_a_cure() {
+    let cure = "neither full nor write-protected";
+    for (outcome, is_to_blame) in [
+        (ChangeOutcome::Failed, true),
+        (ChangeOutcome::RolledBack, false),
+    ] {
+        let mut shown = view(Mode::Stock);
+        shown.last_change = hostile().last_change.map(|last| ChangeReport {
+            outcome,
+            step: Some(Step::Backup),
+            ..last
+        });
+        let home = Device::showing(shown).signed_in().await.get("/").await;
+        assert!(home.body.contains("It stopped at: Keep the old"));
+        assert_eq!(home.body.contains(cure), is_to_blame, "{outcome:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_failure_is_told_once_and_older_ones_are_folded_away() {
     let trouble = |message: &str| Trouble {
         at: Timestamp::now(),
