@@ -10,7 +10,7 @@ from azure.iot.device.exceptions import ClientError, CredentialError
 from certificates import DAY, Certificate
 from provisioning import Provisioning, new_id
 from sdk import CLIENTS, Client
-from simulator import Refused, bodies
+from simulator import Refused, Simulator, bodies, free_address
 
 
 @pytest.fixture
@@ -276,3 +276,22 @@ def test_what_was_assigned_survives_a_kill(kept_simulator):
     assert again.derived_key(group, device) == key
     assert kept_simulator.ask("GET", f"/control/twins/{device}")["deviceId"] == device
     kept_simulator.end()
+
+
+def test_devices_are_spread_over_several_hubs_or_sent_to_one(tmp_path):
+    north, south = free_address(), free_address()
+    assert north != south
+    with Simulator("--linked-hub", south, address=north) as simulator:
+        provisioning = Provisioning(simulator)
+        assert sorted(provisioning.ask("GET", "")["hubs"]) == sorted([north, south])
+        sent = provisioning.enroll(allocationPolicy="static", iotHubHostName=south)
+        key = provisioning.key(sent)
+        assigned = provisioning.client("sync", sent, key).register()
+        assert assigned.registration_state.assigned_hub == south
+        settings = {"server_verification_cert": simulator.ca}
+        client = Client(CLIENTS["device", "sync"].create_from_symmetric_key(key, south, sent, **settings)).connect()
+        client.send("hello")
+        client.shut_down()
+        with pytest.raises(Refused):
+            simulator.ask("GET", f"/control/twins/{sent}")
+        simulator.end()

@@ -24,7 +24,7 @@ use board::scenario::{self, Scenario};
 use board::simulated::SimulatedBoard;
 use hub_proto::identity::Identity;
 use runner::{DesiredStatus, LogLine};
-use simulator::Simulator;
+use simulator::{LinkedHub, Simulator};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
@@ -64,6 +64,8 @@ pub(crate) struct Plan {
     pub(crate) scenario: Option<Scenario>,
     /// The host's provisioning service: with it, bays begin without an identity.
     pub(crate) stock: Option<Program>,
+    /// Hubs beside the street's own, for devices that are not of the street.
+    pub(crate) linked_hubs: Vec<LinkedHub>,
 }
 
 impl Plan {
@@ -94,6 +96,7 @@ impl Plan {
             module_log_level: "warn",
             scenario: None,
             stock: None,
+            linked_hubs: Vec::new(),
         }
     }
 }
@@ -275,6 +278,7 @@ async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simul
         state: kept.map(|kept| kept.join("hub")),
         pki: kept.unwrap_or(place.private()).join("pki"),
         run: place.private().join("run"),
+        more_hubs: plan.linked_hubs.clone(),
         // What an Edge device runs that the provisioning service makes.
         default_deployment: deployment.map(|deployment| deployment.content.clone()),
         ..simulator::Options::in_directory(place.private())

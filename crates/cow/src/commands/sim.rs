@@ -1,6 +1,8 @@
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use axum::Router;
+use simulator::LinkedHub;
 
 use super::serve::ServeArgs;
 use crate::deployment;
@@ -14,6 +16,10 @@ pub(crate) struct Args {
     /// Template or manifest to deploy to an Edge device, bay-01, whose modules you run yourself
     #[arg(long, value_name = "FILE")]
     manifest: Option<PathBuf>,
+    /// A further hub at an address of its own, to which the provisioning service may assign devices; can be given more
+    /// than once
+    #[arg(long, value_name = "IP")]
+    linked_hub: Vec<IpAddr>,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -24,6 +30,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         plan.deployment = Some(deployment::load(Some(&manifest))?);
         plan.bays = 1;
     }
+    let linked = args.linked_hub.into_iter().map(|address| LinkedHub {
+        address,
+        weight: 1,
+        latency_ms: 1,
+    });
+    plan.linked_hubs.extend(linked);
     args.serve
         .run(plan, None::<fn(&mut Running) -> Router>)
         .await
