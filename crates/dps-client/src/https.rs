@@ -132,6 +132,9 @@ pub(crate) fn retry_after(answer: &Response<Bytes>) -> Option<Duration> {
 pub(crate) fn connection_error(error: RequestError) -> transport::Error {
     match error {
         RequestError::Connection(error) => error,
+        RequestError::Exchange(ExchangeError::Broken(error)) if was_closed(&error) => {
+            transport::Error::Closed
+        }
         RequestError::Exchange(ExchangeError::Broken(error)) => {
             transport::Error::Broken(io::Error::other(error))
         }
@@ -139,4 +142,12 @@ pub(crate) fn connection_error(error: RequestError) -> transport::Error {
             transport::Error::Protocol(ExchangeError::Body.to_string())
         }
     }
+}
+
+/// Whether the server closed in the middle, which TLS may not have been told of.
+fn was_closed(error: &(dyn std::error::Error + 'static)) -> bool {
+    use io::ErrorKind::{ConnectionReset, UnexpectedEof};
+    std::iter::successors(Some(error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .any(|error| matches!(error.kind(), UnexpectedEof | ConnectionReset))
 }
