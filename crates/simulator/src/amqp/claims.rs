@@ -78,7 +78,7 @@ impl Claims {
             }
         };
         match status.code {
-            202 => Ok(()),
+            200 => Ok(()),
             _ => Err(status.description),
         }
     }
@@ -100,7 +100,8 @@ impl Claims {
     fn grant(&mut self, path: &str, until: i64) -> Status {
         // Clocks differ, and what was taken must hold for a moment.
         let until = until.saturating_add(CLOCK_SKEW);
-        let accepted = Status::new(202, "Accepted");
+        // Event Hubs says 202 and IoT Hub 200; some clients of the latter take nothing else.
+        let accepted = Status::new(200, "OK");
         if let Some(grant) = self.0.iter_mut().find(|grant| grant.path == path) {
             grant.until = until;
             return accepted;

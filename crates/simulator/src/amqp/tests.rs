@@ -86,7 +86,7 @@ impl Client {
     /// The same with a token for everything.
     fn with_token(hub: Arc<Hub>) -> Self {
         let mut client = Self::connect(hub);
-        assert_eq!(client.put_token("sb://localhost/", "service"), 202);
+        assert_eq!(client.put_token("sb://localhost/", "service"), 200);
         client
     }
 
