@@ -18,7 +18,7 @@ from pathlib import Path
 # Longer than anything here takes on a busy machine, and short enough to wait for when something never comes.
 BOUND = 20.0
 # SDKs have no setting for these.
-MQTT, HTTPS, CONTROL = 8883, 443, 8080
+MQTT, HTTPS, AMQP, CONTROL = 8883, 443, 5671, 8080
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -58,7 +58,7 @@ def free_address():
         address = f"127.0.0.{last}"
         with contextlib.ExitStack() as held:
             try:
-                for port in (MQTT, HTTPS, CONTROL):
+                for port in (MQTT, HTTPS, AMQP, CONTROL):
                     listener = held.enter_context(socket.socket())
                     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                     listener.bind((address, port))
@@ -70,7 +70,7 @@ def free_address():
                 ) from None
             except OSError:
                 continue
-    raise AssertionError("no loopback address has the ports 8883, 443 and 8080 free")
+    raise AssertionError("no loopback address has the ports 8883, 443, 5671 and 8080 free")
 
 
 class Simulator:
