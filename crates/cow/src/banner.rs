@@ -86,7 +86,12 @@ impl Banner<'_> {
         if self.has_page {
             row("page", &paint(&url, STRONG))?;
         }
-        let ports = format!("MQTT {}, HTTPS {}", info.mqtt.port(), info.https.port());
+        let ports = format!(
+            "MQTT {}, HTTPS {}, AMQP {}",
+            info.mqtt.port(),
+            info.https.port(),
+            info.amqp.port()
+        );
         row(
             "hub",
             &format!(

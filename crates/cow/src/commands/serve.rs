@@ -21,7 +21,7 @@ pub(crate) struct ServeArgs {
     /// Address to listen on, and the hub's host name; that of 127.0.0.1 is localhost
     #[arg(long, value_name = "IP", default_value_t = Ipv4Addr::LOCALHOST.into())]
     address: IpAddr,
-    /// Take the ports from N on (MQTT N, HTTPS N+1, page and control N+2), not the official ones; 0 takes any
+    /// Take the ports from N on (MQTT N, HTTPS N+1, page and control N+2, AMQP N+3), not the official ones; 0 takes any
     #[arg(long, value_name = "N", value_parser = ports::base)]
     port_base: Option<u16>,
     /// Keep the hub's and the modules' state in this directory; without, it lives as long as this runs
