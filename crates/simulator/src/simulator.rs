@@ -1,5 +1,6 @@
 //! The simulator as a whole: how it starts, what it offers, and how it stops.
 
+mod connection_strings;
 mod provisioning;
 mod starting;
 
@@ -9,7 +10,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use hub_proto::connection_string::ConnectionString;
 use hub_proto::identity::Identity;
 use hub_proto::message::Properties;
 use hub_proto::method::{MethodRequest, MethodResponse};
@@ -20,7 +20,6 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::amqp::EVENT_HUB;
 use crate::dps::Dps;
 use crate::hub::{
     Caller, Credentials, Hub, IdentityFault, InvokeError, POLICIES, SendError, TwinFault,
@@ -371,34 +370,6 @@ impl Simulator {
     /// Resolves when the simulator stops: for streams that would otherwise keep it from stopping.
     pub(crate) fn stopped(&self) -> CancellationToken {
         self.stop.clone()
-    }
-}
-
-impl Hub {
-    /// The port is said only where it is not the official one, which is what most SDKs assume.
-    fn event_hub_connection_string(&self, port: u16) -> String {
-        let policy = "service";
-        let port = match port {
-            5671 => String::new(),
-            port => format!(":{port}"),
-        };
-        let host = &self.names.hub;
-        // The policy was made before anybody could ask.
-        let key = self.policy_key(policy).map(|key| key.to_base64());
-        format!(
-            "Endpoint=sb://{host}{port}/;SharedAccessKeyName={policy};SharedAccessKey={};EntityPath={EVENT_HUB}",
-            key.unwrap_or_default()
-        )
-    }
-
-    fn service_connection_string(&self, policy: &str) -> String {
-        // The policies were made before anybody could ask.
-        let string = self
-            .policy_key(policy)
-            .map(|key| ConnectionString::for_service(&self.names.hub, policy, key));
-        string
-            .map(|string| string.to_secret_string())
-            .unwrap_or_default()
     }
 }
 
