@@ -58,7 +58,7 @@ pub(crate) struct Prepare {
     /// Enrolment group of the running simulator, which derives the key
     #[arg(long, value_name = "NAME", group = "keys", value_parser = enrolment_arg::group)]
     group: Option<String>,
-    /// Where to register: HOST[:PORT]; Azure's global endpoint when left out, with --group the running simulator
+    /// Where to register: HOST or HOST:PORT; Azure's global endpoint when left out, with --group the running simulator
     #[arg(long, value_name = "HOST")]
     endpoint: Option<Endpoint>,
     /// PIN of the device's own page, 6 to 16 digits; one is made when left out
