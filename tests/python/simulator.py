@@ -53,9 +53,11 @@ def cow():
 
 
 def free_address():
-    """A loopback address on which nobody has the ports the SDKs insist on."""
+    """A loopback address on which nobody has the ports the SDKs insist on, and for which nobody else is looking."""
+    # Tests run side by side, each worker (`gw0`, `gw1`) in a network of its own.
+    network = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
     for last in random.sample(range(2, 251), 40):
-        address = f"127.0.0.{last}"
+        address = f"127.0.{network}.{last}"
         with contextlib.ExitStack() as held:
             try:
                 for port in (MQTT, HTTPS, AMQP, CONTROL):

@@ -231,7 +231,7 @@ def test_an_owner_with_a_higher_level_takes_a_partition_over(consume, device, se
     assert second.bodies_of(device, 1) == ["b"]
 
 
-@both
+# The sync client asks its web socket again and again, with pauses: it takes half a minute to say the same.
 def test_over_web_sockets_too(consume, device, send):
     send("a")
     consumer = consume(transport_type=TransportType.AmqpOverWebsocket)
