@@ -31,8 +31,8 @@ class Machine:
     def state(self):
         return self.street.ask("GET", f"/control/bays/{self.serial}")
 
-    def invoke(self, method, payload=None, module="provisioning"):
-        body = {"methodName": method, "payload": payload, "responseTimeoutInSeconds": 20}
+    def invoke(self, method, payload=None, module="provisioning", response=20):
+        body = {"methodName": method, "payload": payload, "responseTimeoutInSeconds": response}
         return self.street.ask("POST", f"/control/methods/{self.serial}/modules/{module}", body, within=45)
 
     def setup(self, scope, key):
@@ -44,7 +44,8 @@ class Machine:
 
         def is_there():
             try:
-                answer = self.invoke("status")
+                # A call that reaches a module in its last moment is answered by nobody.
+                answer = self.invoke("status", response=5)
             except Refused:
                 return None
             if answer["status"] != 200:
@@ -54,7 +55,7 @@ class Machine:
             return status if (status["mode"], change and change["outcome"]) == (mode, "done") else None
 
         try:
-            return until(f"{self.serial} is a {mode} device", is_there)
+            return until(f"{self.serial} is a {mode} device", is_there, within=60)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.state()}\n{self.street.logged()[-3000:]}") from None
 
