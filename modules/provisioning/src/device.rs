@@ -10,6 +10,7 @@ use std::sync::Arc;
 use bay::message::{ChangeKind, ChangeOutcome, IdentityReport, SetupRequest, Step};
 use jiff::Timestamp;
 use module::Clock;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
@@ -42,6 +43,8 @@ pub(crate) struct Device<C, D: Disk> {
     pub(crate) news: bool,
     pub(crate) clock: Clock,
     cloud: Arc<C>,
+    /// Held while registering. Of two registrations of one id at once, the service forgets one.
+    registering: Arc<Mutex<()>>,
     apply: Apply,
     reboot: Reboot,
     endpoint: Endpoint,
@@ -95,6 +98,7 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
             news: true,
             clock: Clock::start(),
             cloud: Arc::new(tools.cloud),
+            registering: Arc::default(),
             apply: tools.apply,
             reboot: tools.reboot,
             endpoint: tools.endpoint,
@@ -274,8 +278,9 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
     }
 
     fn register(&mut self, identity: DpsIdentity) {
-        let cloud = Arc::clone(&self.cloud);
+        let (cloud, turn) = (Arc::clone(&self.cloud), Arc::clone(&self.registering));
         self.jobs.spawn(async move {
+            let _turn = turn.lock().await;
             let registered = cloud.register(&identity).await;
             Done::Registered(identity, registered)
         });
@@ -295,9 +300,11 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
     fn undo(&mut self, undo: Undo) {
         let now = self.clock.now();
         if let Some(old) = undo.register_again {
-            let cloud = Arc::clone(&self.cloud);
-            self.jobs
-                .spawn(async move { Done::RegisteredAgain(cloud.register(&old).await) });
+            let (cloud, turn) = (Arc::clone(&self.cloud), Arc::clone(&self.registering));
+            self.jobs.spawn(async move {
+                let _turn = turn.lock().await;
+                Done::RegisteredAgain(cloud.register(&old).await)
+            });
         }
         let (step, why) = self
             .identity

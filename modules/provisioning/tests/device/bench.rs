@@ -90,6 +90,10 @@ impl Sky {
         *lock(&self.inner.connect) = Err(Failure::new(502, reason, format!("hub: {reason}")));
     }
 
+    pub(crate) fn accept_connection(&self) {
+        *lock(&self.inner.connect) = Ok(());
+    }
+
     pub(crate) fn at_connect(&self, act: impl FnMut() + Send + 'static) {
         *lock(&self.inner.at_connect) = Some(Box::new(act));
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use bay::message::{ChangeOutcome, Mode, SetupRequest, Step};
 use provisioning::disk::{Attributes, SimulatedDisk};
-use provisioning::view::WaitsFor;
+use provisioning::view::{StepProgress, StepState, WaitsFor};
 
 use crate::bench::{BOUND, Bench, Log, PROJECT_KEY, STOCK_KEY, Sky, project, request};
 
@@ -252,6 +252,42 @@ async fn a_disk_that_does_not_take_it() {
             running.stop().await;
         }
     }
+}
+
+/// While the old key is put back, a new set-up waits: of two registrations at once, the service forgets one.
+#[tokio::test]
+async fn the_next_set_up_registers_when_the_old_key_is_back() {
+    let bench = Bench::stocked().await;
+    let running = bench.start();
+    running.until(|view| view.mode() == Mode::Stock).await;
+    let before = bench.sky.registered().len();
+    let since = |bench: &Bench| bench.sky.registered().split_off(before);
+    bench.sky.refuse_connection("hub-refuses");
+    let sky = bench.sky.clone();
+    bench.sky.at_connect(move || sky.hold());
+    let refusal = running.desk.setup(project()).await.expect_err("refused");
+    assert_eq!(refusal.step, Some(Step::Connect));
+
+    let desk = running.desk.clone();
+    let next = tokio::spawn(async move { desk.setup(project()).await });
+    let is_registering =
+        |step: &StepProgress| (step.step, step.state) == (Step::Register, StepState::Running);
+    running
+        .until(|view| {
+            let change = view.change.as_ref();
+            change.is_some_and(|change| change.steps.iter().any(is_registering))
+        })
+        .await;
+    assert_eq!(since(&bench), ["0neProject", "0neStock"]);
+
+    bench.sky.at_connect(|| {});
+    bench.sky.accept_connection();
+    bench.sky.let_go();
+    next.await
+        .expect("no panic")
+        .expect("nothing is in its way");
+    assert_eq!(since(&bench), ["0neProject", "0neStock", "0neProject"]);
+    running.stop().await;
 }
 
 #[tokio::test]
