@@ -5,6 +5,7 @@
 
 mod certificates;
 mod dps;
+mod history;
 mod levers;
 mod streams;
 
@@ -64,6 +65,7 @@ pub(crate) fn router(simulator: Arc<Simulator>) -> Router {
         )
         .route("/control/certificates/{name}", delete(certificates::remove))
         .merge(dps::router())
+        .merge(history::router())
         .route("/control/events", get(streams::events))
         .route("/control/trace", get(streams::trace))
         .route(

@@ -60,6 +60,7 @@ use crate::amqp::EventEndpoint;
 use crate::change::Change;
 use crate::edge::Endpoint;
 use crate::events::{Event, EventLog};
+use crate::history::{ConnectionLog, TwinHistory};
 use crate::journal::{Journal, JournalError, Kind};
 use crate::levers::{AckPolicy, Levers};
 use crate::lock;
@@ -102,6 +103,8 @@ pub(crate) struct Hub {
     pub(crate) new_events: Notify,
     /// Those who read it.
     pub(crate) endpoint: EventEndpoint,
+    /// Who came, went and was refused.
+    pub(crate) connections: ConnectionLog,
 }
 
 /// All state, behind the lock.
@@ -123,6 +126,7 @@ pub(crate) struct Core {
     connections: u64,
     /// When those who are not connected now last were. In memory only: a write for each would be dear.
     left: HashMap<Identity, Timestamp>,
+    twin_history: TwinHistory,
     events_told: u64,
     /// When messages that have outlived their time were last looked for.
     expired_ms: i64,
@@ -190,6 +194,7 @@ impl Hub {
             inputs_sent: HashMap::new(),
             connections: 0,
             left: HashMap::new(),
+            twin_history: TwinHistory::default(),
             events_told,
             expired_ms: 0,
         };
@@ -201,6 +206,7 @@ impl Hub {
             presence: Notify::new(),
             new_events: Notify::new(),
             endpoint: EventEndpoint::new(Timestamp::now()),
+            connections: ConnectionLog::default(),
         })
     }
 
@@ -275,13 +281,17 @@ impl Core {
 
     /// Applies a change and stages it; returns what a device has to be told of its desired properties.
     fn try_record(&mut self, change: Change) -> Result<Option<Object>, TwinError> {
-        if !self.journal.is_durable() {
-            return self.registry.apply(change);
+        let foreseen = TwinHistory::foresee(&self.registry, &change);
+        let staged = self.journal.is_durable().then(|| change.clone());
+        let told = self.registry.apply(change)?;
+        if let Some(foreseen) = foreseen {
+            self.twin_history.keep(&self.registry, foreseen);
         }
-        let told = self.registry.apply(change.clone())?;
-        match serde_json::to_vec(&change) {
-            Ok(bytes) => self.journal.stage(Kind::Change, &bytes),
-            Err(error) => tracing::error!(%error, "a change cannot be written down"),
+        if let Some(change) = staged {
+            match serde_json::to_vec(&change) {
+                Ok(bytes) => self.journal.stage(Kind::Change, &bytes),
+                Err(error) => tracing::error!(%error, "a change cannot be written down"),
+            }
         }
         Ok(told)
     }

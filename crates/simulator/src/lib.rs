@@ -34,6 +34,7 @@ mod dps;
 mod edge;
 mod edge_methods;
 mod events;
+mod history;
 mod hub;
 mod journal;
 mod levers;
@@ -56,6 +57,9 @@ mod workload;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use dps::{DpsLever, EnrollFault};
+pub use history::{
+    ConnectionEvent, ConnectionState, PropertyChange, Revision, RevisionSection, TwinRevisions,
+};
 pub use hub::{Credentials, IdentityFault, InvokeError, SendError, TwinFault};
 pub use journal::JournalError;
 pub use levers::{Lever, LinkState, Target};

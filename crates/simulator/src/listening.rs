@@ -78,7 +78,8 @@ pub(crate) async fn serve_mqtt(
     services: Services,
     stop: CancellationToken,
 ) {
-    accept(bound, tls, stop, move |stream| {
+    let hub = services.hub.clone();
+    accept(bound, tls, stop, Some(hub), move |stream| {
         let face = named_face(&services.hub, &stream);
         let peer = PeerCertificates::of(stream.get_ref().1);
         // Boxed, so that the connection does not carry the size of the handshake it has behind it.
@@ -94,7 +95,8 @@ pub(crate) async fn serve_amqp(
     hub: Arc<Hub>,
     stop: CancellationToken,
 ) {
-    accept(bound, tls, stop, move |stream| {
+    let log = Some(hub.clone());
+    accept(bound, tls, stop, log, move |stream| {
         Box::pin(amqp::serve(hub.clone(), stream))
     })
     .await;
@@ -108,7 +110,8 @@ pub(crate) async fn serve_https(
     router: axum::Router,
     stop: CancellationToken,
 ) {
-    accept(bound, tls, stop, move |stream| {
+    // Browsers and scanners knock here too; a failed handshake of theirs says nothing about a device.
+    accept(bound, tls, stop, None, move |stream| {
         let peer = PeerCertificates::of(stream.get_ref().1);
         let router = TowerToHyperService::new(router.clone());
         let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
@@ -131,10 +134,12 @@ pub(crate) async fn serve_https(
     .await;
 }
 
+/// `log` is told of handshakes that fail.
 async fn accept<F>(
     bound: Bound,
     tls: TlsAcceptor,
     stop: CancellationToken,
+    log: Option<Arc<Hub>>,
     serve: impl Fn(TlsStream<TcpStream>) -> F + Clone + Send + 'static,
 ) where
     F: Future<Output = ()> + Send + 'static,
@@ -153,7 +158,7 @@ async fn accept<F>(
                 continue;
             }
         };
-        let (tls, stop) = (tls.clone(), stop.clone());
+        let (tls, stop, log) = (tls.clone(), stop.clone(), log.clone());
         let serve = serve.clone();
         // The handshake gives what is served after it, so that the task need not keep room for a stream too.
         let handshake = Box::pin(async move {
@@ -161,7 +166,10 @@ async fn accept<F>(
             let _ = stream.set_nodelay(true);
             match timeout(HANDSHAKE_WITHIN, tls.accept(stream)).await {
                 Ok(Ok(stream)) => return Some(serve(stream)),
-                Ok(Err(error)) => tracing::debug!(%error, "TLS handshake failed"),
+                Ok(Err(error)) => match log {
+                    Some(hub) => hub.note_failed_handshake(&error),
+                    None => tracing::debug!(%error, "TLS handshake failed"),
+                },
                 Err(_) => tracing::debug!("TLS handshake took too long"),
             }
             None

@@ -1,6 +1,7 @@
 //! The simulator as a whole: how it starts, what it offers, and how it stops.
 
 mod connection_strings;
+mod history;
 mod provisioning;
 mod starting;
 

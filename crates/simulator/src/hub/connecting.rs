@@ -14,10 +14,10 @@ use super::{Core, Face, Hub, Live};
 use crate::certificates::PeerCertificates;
 use crate::change::Change;
 use crate::connection::End;
+use crate::history::Cause;
 use crate::mailbox::{EndReason, Mailbox};
 use crate::trace::What;
 use crate::wire::{Connect, ReturnCode, Will};
-use crate::with_causes;
 
 /// A connection the hub let in.
 #[derive(Debug)]
@@ -48,13 +48,15 @@ pub(crate) struct Refusal {
     /// What CONNACK says; nothing when the connection just ends, as on a cut link.
     pub(crate) code: Option<ReturnCode>,
     pub(super) reason: String,
+    cause: Cause,
 }
 
 impl Refusal {
-    fn not_authorized(reason: impl Into<String>) -> Self {
+    fn not_authorized(cause: Cause, reason: impl Into<String>) -> Self {
         Self {
             code: Some(ReturnCode::NotAuthorized),
             reason: reason.into(),
+            cause,
         }
     }
 }
@@ -78,6 +80,9 @@ impl Hub {
                 state: "refused",
                 reason: refusal.reason.clone(),
             });
+            let Refusal { cause, reason, .. } = &refusal;
+            self.connections
+                .refused(&connect.client_id, *cause, reason, Timestamp::now());
             refusal
         };
         let claim = self.identify(connect).map_err(refused)?;
@@ -85,7 +90,10 @@ impl Hub {
         let token = password.filter(|password| !password.is_empty());
         let proof = match token.map(std::str::from_utf8).transpose() {
             Ok(token) => Proof::new(token, peer),
-            Err(_) => return Err(refused(Refusal::not_authorized("the token is no text"))),
+            Err(_) => {
+                let reason = "the token is no text";
+                return Err(refused(Refusal::not_authorized(Cause::Token, reason)));
+            }
         };
         let examined = self.examine(&claim.identity, proof, Timestamp::now());
         let mut core = self.lock();
@@ -102,9 +110,12 @@ impl Hub {
             return Err(refused(Refusal {
                 code,
                 reason: format!("the journal cannot be written: {error}"),
+                cause: Cause::Journal,
             }));
         }
         drop(core);
+        self.connections
+            .connected(&attached.identity, Timestamp::now());
         self.presence.notify_waiters();
         self.trace
             .tell(Some(&attached.identity), || What::Connection {
@@ -116,19 +127,22 @@ impl Hub {
 
     fn identify(&self, connect: &Connect) -> Result<Claim, Refusal> {
         let Some(user_name) = &connect.user_name else {
-            return Err(Refusal::not_authorized("CONNECT without a user name"));
+            let reason = "CONNECT without a user name";
+            return Err(Refusal::not_authorized(Cause::UserName, reason));
         };
         let hub = match UserName::parse(user_name) {
             Ok(UserName::Hub(hub)) => hub,
             Ok(UserName::Dps(_)) => {
                 let reason = "a registration's user name; the provisioning service answers those";
-                return Err(Refusal::not_authorized(reason));
+                return Err(Refusal::not_authorized(Cause::UserName, reason));
             }
-            Err(error) => return Err(Refusal::not_authorized(error.to_string())),
+            Err(error) => {
+                return Err(Refusal::not_authorized(Cause::UserName, error.to_string()));
+            }
         };
         let identity = hub
             .identity()
-            .map_err(|error| Refusal::not_authorized(error.to_string()))?;
+            .map_err(|error| Refusal::not_authorized(Cause::UserName, error.to_string()))?;
         if identity.to_string() != connect.client_id {
             let reason = format!(
                 "client id {:?} is not the user name's {identity}",
@@ -137,6 +151,7 @@ impl Hub {
             return Err(Refusal {
                 code: Some(ReturnCode::IdentifierRejected),
                 reason,
+                cause: Cause::ClientId,
             });
         }
         Ok(Claim {
@@ -148,10 +163,11 @@ impl Hub {
 
     /// A connection ended: frees its place, unless a newer connection has taken it.
     pub(crate) fn detach(&self, attached: &Attached, end: &End, will: Option<&Will>) {
-        let reason = match end {
-            End::Disconnect => "the client said goodbye",
-            End::Hub(reason) => reason.text(),
-            End::Lost(reason) | End::Violation(reason) => reason,
+        let (cause, reason) = match end {
+            End::Disconnect => (Cause::Goodbye, "the client said goodbye"),
+            End::Hub(reason) => (Cause::from(*reason), reason.text()),
+            End::Lost(reason) => (Cause::Lost, reason.as_str()),
+            End::Violation(reason) => (Cause::Violation, reason.as_str()),
         };
         tracing::debug!(client = %attached.identity, reason, "connection ended");
         if let (Some(will), false) = (will, matches!(end, End::Disconnect)) {
@@ -180,6 +196,8 @@ impl Hub {
             }
         }
         drop(core);
+        self.connections
+            .disconnected(&attached.identity, cause, reason, Timestamp::now());
         let reason = reason.to_owned();
         self.trace
             .tell(Some(&attached.identity), || What::Connection {
@@ -191,6 +209,16 @@ impl Hub {
     /// A connection ended before anybody knew whose it was.
     pub(crate) fn note_stranger(&self, reason: &str) {
         tracing::debug!(reason, "a connection ended before CONNECT");
+        self.connections
+            .refused("", Cause::Stranger, reason, Timestamp::now());
+    }
+
+    /// A TLS handshake failed: the usual first trouble of a new client, which has no name yet.
+    pub(crate) fn note_failed_handshake(&self, error: &std::io::Error) {
+        tracing::debug!(%error, "TLS handshake failed");
+        let reason = format!("the TLS handshake failed: {error}");
+        self.connections
+            .refused("", Cause::Tls, &reason, Timestamp::now());
     }
 }
 
@@ -207,6 +235,7 @@ impl Core {
             return Err(Refusal {
                 code: None,
                 reason: "the link is cut by a lever".to_owned(),
+                cause: Cause::LinkCut,
             });
         }
         let Some(device) = self
@@ -215,15 +244,12 @@ impl Core {
             .get(identity.device_id())
             .filter(|_| self.client(identity).is_some())
         else {
-            return Err(Refusal::not_authorized(format!(
-                "{identity} is not registered"
-            )));
+            let reason = format!("{identity} is not registered");
+            return Err(Refusal::not_authorized(Cause::Unknown, reason));
         };
         if !device.enabled {
-            return Err(Refusal::not_authorized(format!(
-                "device {} is disabled",
-                identity.device_id()
-            )));
+            let reason = format!("device {} is disabled", identity.device_id());
+            return Err(Refusal::not_authorized(Cause::Disabled, reason));
         }
         if !accepted
             .iter()
@@ -233,15 +259,15 @@ impl Core {
                 "the user name says hub {hub_name}; this one is {}",
                 accepted.join(" or ")
             );
-            return Err(Refusal::not_authorized(reason));
+            return Err(Refusal::not_authorized(Cause::OtherHub, reason));
         }
         if self.levers.refuses(identity) {
-            return Err(Refusal::not_authorized(
-                "tokens and certificates are refused by a lever",
-            ));
+            let reason = "tokens and certificates are refused by a lever";
+            return Err(Refusal::not_authorized(Cause::Lever, reason));
         }
-        self.open(identity, hub_name, proof, Timestamp::now())
-            .map_err(|fault| Refusal::not_authorized(with_causes(&fault)))
+        let now = Timestamp::now();
+        self.open(identity, hub_name, proof, now)
+            .map_err(|fault| Refusal::not_authorized(fault.cause(), fault.explain(now)))
     }
 
     fn note_model(&mut self, claim: &Claim) {

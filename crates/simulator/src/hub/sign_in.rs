@@ -9,7 +9,9 @@ use super::keys::Right;
 use super::{Core, Hub};
 use crate::authentication::{Authentication, CertificateRefusal, Presented};
 use crate::certificates::{Certificate, PeerCertificates};
+use crate::history::{Cause, lasted};
 use crate::registry::{Client, Device};
+use crate::with_causes;
 
 /// What a client presents. A token counts before a certificate, which may belong to the machine rather than the device.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,38 @@ pub(super) enum SignInFault {
     Token(#[from] SasError),
     #[error(transparent)]
     Certificate(#[from] CertificateRefusal),
+}
+
+impl SignInFault {
+    /// What kind of fault it is, for the connection log.
+    pub(super) const fn cause(&self) -> Cause {
+        match self {
+            Self::Unknown(_) => Cause::Unknown,
+            Self::NoToken => Cause::NoToken,
+            Self::Token(SasError::Signature) => Cause::WrongKey,
+            Self::Token(SasError::Audience(_)) => Cause::WrongAudience,
+            Self::Token(SasError::Expired(_)) => Cause::Expired,
+            Self::Token(SasError::Scheme | SasError::Missing(_) | SasError::Malformed(_)) => {
+                Cause::Token
+            }
+            Self::Certificate(CertificateRefusal::NoWayIn(_)) => Cause::NoWayIn,
+            Self::Certificate(_) => Cause::Certificate,
+        }
+    }
+
+    /// For people: of a token that is too late, by how much.
+    pub(super) fn explain(&self, now: Timestamp) -> String {
+        match self {
+            Self::Token(SasError::Expired(at)) => {
+                let late = lasted(now.as_second().saturating_sub(*at).max(0));
+                match Timestamp::from_second(*at) {
+                    Ok(at) => format!("the token expired {late} ago, at {at}"),
+                    Err(_) => format!("the token expired {late} ago"),
+                }
+            }
+            fault => with_causes(fault),
+        }
+    }
 }
 
 /// A proof as far as it can be looked at without the hub's lock.

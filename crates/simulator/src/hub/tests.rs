@@ -21,6 +21,7 @@ use crate::wire::{Connect, QoS, ReturnCode};
 mod admission;
 mod calls;
 mod certificates;
+mod history;
 mod kills;
 mod pipelining;
 mod provisioning;

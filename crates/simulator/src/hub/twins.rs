@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::{Batch, Core, Face, Hub, identity_documents};
 use crate::change::Change;
+use crate::history::TwinRevisions;
 use crate::precondition::{Mismatch, Precondition};
 use crate::registry::Filter;
 use crate::trace::What;
@@ -130,6 +131,17 @@ impl Hub {
             .ok_or_else(|| core.twin_missing(target))
     }
 
+    /// The twin, and how it became what it is.
+    ///
+    /// # Errors
+    /// [`TwinFault::NotFound`].
+    pub(crate) fn twin_history(&self, target: &Identity) -> Result<TwinRevisions, TwinFault> {
+        let core = self.lock_kept().map_err(TwinFault::Journal)?;
+        let client = core.client(target);
+        let client = client.ok_or_else(|| core.twin_missing(target))?;
+        Ok(core.twin_history.of(target, &client.twin))
+    }
+
     /// A service's PATCH (or with `replace`, PUT) of `tags` and `properties.desired`; returns the whole twin.
     ///
     /// # Errors
@@ -195,13 +207,28 @@ impl Core {
             return Err(self.twin_missing(target));
         }
         let at = Timestamp::now();
+        let tags = document
+            .get("tags")
+            .filter(|tags| tags.is_object())
+            .cloned();
         let change = Change::TwinUpdated {
             target: target.clone(),
             document,
             replace,
             at,
         };
-        let Some(patch) = self.try_record(change).map_err(TwinFault::Document)? else {
+        let told = self.try_record(change).map_err(TwinFault::Document)?;
+        if let Some(patch) = tags {
+            let version = self
+                .client(target)
+                .map_or(0, |client| client.twin.version());
+            self.observe(Some(target), || What::Twin {
+                section: "tags",
+                version,
+                patch,
+            });
+        }
+        let Some(patch) = told else {
             return Ok(());
         };
         let version = self
