@@ -10,9 +10,11 @@
 //! Wishes are plain values, as the Plug and Play convention has it; the older wrapped form
 //! `{"value": 5}` is understood too.
 
+mod documented;
 mod in_force;
 mod value;
 
+pub use documented::{answers, disagreements};
 pub use in_force::{Answers, InForce, Memory};
 pub use value::{Refusal, number, seconds, text, whole, word, words, yes_or_no};
 
