@@ -4,14 +4,19 @@
 
 #[path = "edge_config/cases.rs"]
 mod cases;
+#[path = "edge_config/toml.rs"]
+mod toml;
+#[path = "edge_config/yaml.rs"]
+mod yaml;
 
 use std::path::Path;
 
-use cases::{TOML, YAML};
 use hub_proto::sas::SymmetricKey;
 use provisioning::edge_config::{
     ConfigError, DpsIdentity, EdgeConfig, Format, Identity, Method, Who,
 };
+use toml::TOML;
+use yaml::YAML;
 
 const NEW_KEY: &str = "bmV3LWtleS1uZXcta2V5LW5ldy1rZXktbmV3LWtleSE=";
 

@@ -11,6 +11,8 @@
 
 #[path = "power_cut/device.rs"]
 mod device;
+#[path = "power_cut/identities.rs"]
+mod identities;
 #[path = "power_cut/strace.rs"]
 mod strace;
 
@@ -20,7 +22,8 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Output};
 
 use bay::message::ChangeKind;
-use device::{Device, PROJECT_KEY, Runtime, STOCK_KEY, Told, project, stock, stock_config, with};
+use device::{Device, Runtime, Told, stock_config};
+use identities::{PROJECT_KEY, STOCK_KEY, project, stock, with};
 use provisioning::disk::RealDisk;
 use provisioning::journal::Outcome;
 use strace::{Call, at_every_call, calls_of, live, live_until, program, was_killed};

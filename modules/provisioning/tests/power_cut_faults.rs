@@ -5,12 +5,15 @@
 
 #[path = "power_cut/device.rs"]
 mod device;
+#[path = "power_cut/identities.rs"]
+mod identities;
 
 use std::io;
 use std::path::Path;
 
 use bay::message::{ChangeKind, Step};
-use device::{Device, Failed, PROJECT_KEY, Runtime, Told, project, stock_config, with};
+use device::{Device, Failed, Runtime, Told, stock_config};
+use identities::{PROJECT_KEY, project, with};
 use provisioning::disk::{Attributes, Cause, DiskError, Image, SimulatedDisk};
 use provisioning::journal::{JournalError, Outcome};
 

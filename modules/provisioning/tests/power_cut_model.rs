@@ -9,15 +9,16 @@
 
 #[path = "power_cut/device.rs"]
 mod device;
+#[path = "power_cut/identities.rs"]
+mod identities;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::Path;
 
 use bay::message::ChangeKind;
-use device::{
-    Device, Failed, PROJECT_KEY, Runtime, STOCK_KEY, Told, project, stock, stock_config, with,
-};
+use device::{Device, Failed, Runtime, Told, stock_config};
+use identities::{PROJECT_KEY, STOCK_KEY, project, stock, with};
 use provisioning::disk::{Attributes, Disk, Found, Image, SimulatedDisk};
 use provisioning::edge_config::DpsIdentity;
 use provisioning::journal::{Journal, Outcome};

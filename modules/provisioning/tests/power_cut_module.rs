@@ -7,9 +7,8 @@
 
 #![allow(missing_docs)]
 
-#[path = "power_cut/device.rs"]
-#[allow(dead_code, reason = "here the device is the module itself")]
-mod device;
+#[path = "power_cut/identities.rs"]
+mod identities;
 #[path = "power_cut/strace.rs"]
 mod strace;
 
@@ -22,7 +21,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use bay::message::{ChangeOutcome, Mode, SetupRequest};
-use device::{PROJECT_KEY, STOCK_KEY, project, stock, with};
+use identities::{PROJECT_KEY, STOCK_KEY, project, stock, with};
 use provisioning::apply::Apply;
 use provisioning::cloud::Cloud;
 use provisioning::config::{Config, Role};

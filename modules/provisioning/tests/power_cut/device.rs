@@ -3,17 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use bay::message::{ChangeKind, Step};
-use hub_proto::sas::SymmetricKey;
 use jiff::Timestamp;
 use provisioning::disk::Disk;
-use provisioning::edge_config::{DpsIdentity, EdgeConfig};
+use provisioning::edge_config::DpsIdentity;
 use provisioning::journal::{
     Change, Journal, JournalError, Outcome, Record, Recovery, Settled, ToDo,
 };
 
-/// Keys that would be noticed anywhere.
-pub(crate) const STOCK_KEY: &str = "c3RvY2stc3RvY2stc3RvY2stc3RvY2stc3RvY2stc3Q=";
-pub(crate) const PROJECT_KEY: &str = "cHJvamVjdC1wcm9qZWN0LXByb2plY3QtcHJvamVjdC0=";
+use crate::identities::{stock, with};
 
 /// A device, as its files.
 #[derive(Clone, Debug)]
@@ -166,30 +163,6 @@ impl<D: Disk + Clone> Device<D> {
 pub(crate) fn stock_config() -> Vec<u8> {
     let text = "# ours\nhostname = \"bay-17\"\n\n[agent]\nname = \"edgeAgent\"\n";
     with(text.as_bytes(), &stock())
-}
-
-pub(crate) fn with(config: &[u8], identity: &DpsIdentity) -> Vec<u8> {
-    let path = Path::new("config.toml");
-    let config = EdgeConfig::parse(config, path).expect("a configuration");
-    let config = config.with_dps(identity, path).expect("a change");
-    config.as_bytes().to_vec()
-}
-
-pub(crate) fn stock() -> DpsIdentity {
-    identity("0ne000STOCK", STOCK_KEY)
-}
-
-pub(crate) fn project() -> DpsIdentity {
-    identity("0ne00PROJECT", PROJECT_KEY)
-}
-
-fn identity(id_scope: &str, key: &str) -> DpsIdentity {
-    DpsIdentity {
-        global_endpoint: provisioning::edge_config::Endpoint::default(),
-        id_scope: id_scope.to_owned(),
-        registration_id: "10000000abcdef01".parse().expect("a registration id"),
-        symmetric_key: SymmetricKey::from_base64(key).expect("a key"),
-    }
 }
 
 /// Always the same, so that the same things look the same on disk.
