@@ -1,9 +1,10 @@
 //! IoT Hub's query language: `SELECT … FROM … WHERE … GROUP BY … ORDER BY …` over JSON documents.
 //!
 //! [`Query::parse`] compiles a text once, or says where it is wrong and what to write instead. [`Query::page`] gives the
-//! results over any collection of [`Document`]s, a page at a time; [`Query::matches`] asks about one. Documents are
-//! looked into by reference, so one that does not match is never copied, nor even put together where a [`Document`]
-//! finds its fields without. [`Query::values_of`] tells which devices alone can match, for those who keep an index.
+//! results over any collection of [`Document`]s, a page at a time, and [`Query::paging`] is for those who cannot hold
+//! theirs still that long; [`Query::matches`] asks about one. Documents are looked into by reference, so one that does
+//! not match is never copied, nor even put together where a [`Document`] finds its fields without.
+//! [`Query::values_of`] tells which devices alone can match, for those who keep an index.
 //!
 //! The language is what Azure's documentation describes; where that is silent, a comment at the place says what was
 //! chosen and why. In short: keywords, functions and the document's own fields (`deviceId`, `lastActivityTime`) are read
@@ -42,6 +43,7 @@ mod function;
 mod grouping;
 mod number;
 mod page;
+mod paging;
 mod parse;
 mod path;
 mod query;
@@ -51,5 +53,6 @@ mod value;
 pub use self::document::Document;
 pub use self::error::QueryError;
 pub use self::page::{Page, Resume};
+pub use self::paging::{Outcome, Paging};
 pub use self::path::{Path, Step};
 pub use self::query::{Collection, Query};

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use serde_json::Value as Json;
 
 use crate::document::Document;
-use crate::grouping::Groups;
+use crate::paging::Outcome;
 use crate::query::{Column, Content, Query, Selection, SortBy};
 use crate::value::Value;
 
@@ -61,7 +61,7 @@ impl<K> Resume<K> {
         }
     }
 
-    fn given(&self) -> usize {
+    pub(crate) fn given(&self) -> usize {
         match self {
             Self::After { given, .. } => *given,
             Self::Skip(given) => *given,
@@ -80,89 +80,45 @@ impl Query {
         resume: Option<&Resume<K>>,
         most: NonZeroUsize,
     ) -> Page<K> {
-        let given = resume.map_or(0, Resume::given);
-        let most = most
-            .get()
-            .min(self.top.unwrap_or(usize::MAX).saturating_sub(given));
-        if most == 0 {
-            return Page {
-                items: Vec::new(),
-                next: None,
-            };
-        }
-        match &self.selection {
-            Selection::Groups(columns) => {
-                let mut groups = Groups::new(&self.groups, columns);
-                for (_, document) in documents {
-                    if self.matches(&document) {
-                        groups.add(&document);
-                    }
-                }
-                let mut rows = groups.into_rows();
-                rows.sort_by(|left, right| self.compare_rows(left, right));
-                self.cut(rows, given, most, |row| row)
+        let after = resume.and_then(Resume::key).filter(|_| self.lists());
+        let mut paging = self.paging(resume, most);
+        // A sorted list is made of documents that were all seen before the first is chosen.
+        let mut seen = Vec::new();
+        for (key, document) in documents {
+            if after.is_some_and(|after| key <= *after) {
+                continue;
             }
-            _ if !self.order.is_empty() => {
-                let documents = documents.into_iter().map(|(_, document)| document);
-                let found: Vec<D> = documents
-                    .filter(|document| self.matches(document))
-                    .collect();
-                self.cut(self.sorted(&found), given, most, |document| {
-                    self.result(document)
-                })
+            let at = seen.len();
+            let wants_more = paging.offer(&document, || (key, at));
+            if self.sorts() {
+                seen.push(document);
             }
-            _ => self.walk(documents, resume, given, most),
+            if !wants_more {
+                break;
+            }
         }
-    }
-
-    /// In the documents' own order, no further than needed to know whether there is a next page.
-    fn walk<K: Ord, D: Document>(
-        &self,
-        documents: impl IntoIterator<Item = (K, D)>,
-        resume: Option<&Resume<K>>,
-        given: usize,
-        most: usize,
-    ) -> Page<K> {
-        let after = resume.and_then(Resume::key);
-        // A place in another query's results, if it leads here, is one in this one's.
-        let skip = if after.is_some() { 0 } else { given };
-        let mut matching = documents
-            .into_iter()
-            .filter(|(key, document)| {
-                after.is_none_or(|after| key > after) && self.matches(document)
-            })
-            .skip(skip);
-        let mut items = Vec::new();
-        let mut last = None;
-        for (key, document) in matching.by_ref().take(most) {
-            items.push(self.result(&document));
-            last = Some(key);
-        }
-        let given = given.saturating_add(items.len());
-        let more = self.top.is_none_or(|top| given < top) && matching.next().is_some();
-        let next = last
-            .filter(|_| more)
-            .map(|key| Resume::After { key, given });
+        let (items, next) = match paging.finish() {
+            Outcome::Whole(page) => (page.items, page.next),
+            Outcome::Of(chosen, next) => {
+                let items = chosen.iter().map(|(_, at)| self.result(&seen[*at]));
+                (items.collect(), next)
+            }
+        };
+        let next = next.map(|resume| resume.map(|(key, _)| key));
         Page { items, next }
     }
 
-    /// A page out of all results.
-    fn cut<K, T>(
-        &self,
-        all: Vec<T>,
-        given: usize,
-        most: usize,
-        result: impl Fn(T) -> Json,
-    ) -> Page<K> {
-        let total = all.len().min(self.top.unwrap_or(usize::MAX));
-        let end = given.saturating_add(most);
-        Page {
-            items: all.into_iter().skip(given).take(most).map(result).collect(),
-            next: (end < total).then_some(Resume::Skip(end)),
-        }
+    /// Whether its results are a list in the order of the documents' own keys, which goes on behind a key.
+    pub fn lists(&self) -> bool {
+        self.order.is_empty() && !matches!(self.selection, Selection::Groups(_))
     }
 
-    fn result<D: Document>(&self, document: &D) -> Json {
+    fn sorts(&self) -> bool {
+        !self.order.is_empty() && !matches!(self.selection, Selection::Groups(_))
+    }
+
+    /// What a document is on the page: itself, or what the query selects of it.
+    pub fn result<D: Document + ?Sized>(&self, document: &D) -> Json {
         let columns = match &self.selection {
             Selection::Documents | Selection::Groups(_) => return document.to_json(),
             Selection::Columns(columns) => columns,
@@ -177,34 +133,18 @@ impl Query {
         Json::Object(fields.collect())
     }
 
-    /// Looks every value up once, however often it is compared.
-    fn sorted<'d, D: Document>(&'d self, documents: &'d [D]) -> Vec<&'d D> {
-        let keys_of = |document: &'d D| -> Vec<Value<'d>> {
-            let keys = self.order.iter().map(|key| match &key.by {
-                SortBy::Path(path) => Value::of_found(document.find(path)),
-                SortBy::Column(_) => Value::Undefined,
-            });
-            keys.collect()
-        };
-        let mut keyed: Vec<(Vec<Value<'d>>, &D)> = documents
-            .iter()
-            .map(|document| (keys_of(document), document))
-            .collect();
-        keyed.sort_by(|(left, _), (right, _)| {
-            self.compare(|index, _| left[index].sort_order(&right[index]))
+    pub(crate) fn sorted_rows(&self, mut rows: Vec<Json>) -> Vec<Json> {
+        rows.sort_by(|left, right| {
+            self.compare(|_, by| match by {
+                SortBy::Column(name) => cell(left, name).sort_order(&cell(right, name)),
+                SortBy::Path(_) => Ordering::Equal,
+            })
         });
-        keyed.into_iter().map(|(_, document)| document).collect()
-    }
-
-    fn compare_rows(&self, left: &Json, right: &Json) -> Ordering {
-        self.compare(|_, by| match by {
-            SortBy::Column(name) => cell(left, name).sort_order(&cell(right, name)),
-            SortBy::Path(_) => Ordering::Equal,
-        })
+        rows
     }
 
     /// The first key by which two differ decides.
-    fn compare(&self, by: impl Fn(usize, &SortBy) -> Ordering) -> Ordering {
+    pub(crate) fn compare(&self, by: impl Fn(usize, &SortBy) -> Ordering) -> Ordering {
         self.order
             .iter()
             .enumerate()

@@ -131,3 +131,28 @@ fn a_place_in_other_results_is_no_danger() {
         }
     }
 }
+
+/// More than are kept while they come in.
+#[test]
+fn a_long_list_is_sorted_whole() {
+    let numbers: Vec<u8> = (0..20_000_u32).map(|n| (n * 7919 % 251) as u8).collect();
+    let documents = documents(&numbers);
+    let query = parse("SELECT * FROM devices ORDER BY n DESC");
+    let mut expected = documents.clone();
+    expected.sort_by_key(|(_, document)| std::cmp::Reverse(document["n"].as_u64()));
+    let offered = || documents.iter().map(|(key, document)| (*key, document));
+    for from in [0, 3, 19_990] {
+        let resume = Resume::Skip(from);
+        let page = query.page(
+            offered(),
+            Some(&resume),
+            NonZeroUsize::new(20).expect("it is above zero"),
+        );
+        let expected = expected.iter().skip(from).take(20);
+        assert!(
+            page.items.iter().eq(expected.map(|(_, document)| document)),
+            "{from}"
+        );
+        assert_eq!(page.next.is_some(), from < 19_980, "{from}");
+    }
+}

@@ -32,7 +32,9 @@ mod twins;
 use std::collections::HashMap;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use hub_proto::identity::Identity;
 use hub_proto::twin::{Object, TwinError};
@@ -71,6 +73,9 @@ use crate::trace::{Observation, Trace, What};
 /// Events kept in memory for readers.
 const EVENT_BYTES: usize = 4 << 20;
 
+/// How long work that gives way waits for others: on a loaded machine their turn may come late.
+const PATIENCE: Duration = Duration::from_millis(1);
+
 /// Which of the hub's faces a client speaks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Face {
@@ -95,6 +100,8 @@ pub(crate) struct Names {
 #[derive(Debug)]
 pub(crate) struct Hub {
     core: Mutex<Core>,
+    /// How many wait for the lock.
+    waiting: AtomicUsize,
     pub(crate) names: Names,
     pub(crate) trace: Arc<Trace>,
     /// Told when a client connects or subscribes: method calls may be waiting for it.
@@ -201,6 +208,7 @@ impl Hub {
         core.compile_all_routes();
         Ok(Self {
             core: Mutex::new(core),
+            waiting: AtomicUsize::new(0),
             names,
             trace,
             presence: Notify::new(),
@@ -211,7 +219,25 @@ impl Hub {
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
-        lock(&self.core)
+        match self.core.try_lock() {
+            Ok(core) => core,
+            Err(_) => {
+                self.waiting.fetch_add(1, Ordering::Relaxed);
+                let core = lock(&self.core);
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                core
+            }
+        }
+    }
+
+    /// Lets others have their turn in the midst of long work, whether they wait for this thread or for the lock: who
+    /// takes a lock anew at once mostly gets it before those who are only being woken for it.
+    async fn give_way(&self) {
+        tokio::task::yield_now().await;
+        let begun = std::time::Instant::now();
+        while self.waiting.load(Ordering::Relaxed) > 0 && begun.elapsed() < PATIENCE {
+            std::thread::yield_now();
+        }
     }
 
     /// One locked round of work for a connected client.

@@ -102,7 +102,7 @@ impl Asked<'_> {
                 self.apply_content(device)
             }
             // A device may be called `query` too.
-            (["devices", "query"], _) if self.method() == Method::POST => self.query(),
+            (["devices", "query"], _) if self.method() == Method::POST => self.query().await,
             (["devices", _], [_, device]) => self.device(device),
             (["statistics", "devices"], _) => self.device_statistics(),
             (["statistics", "service"], _) => self.service_statistics(),

@@ -1,12 +1,14 @@
 //! Twins, as queries look into them.
 
 use std::borrow::Cow;
+use std::io;
 use std::num::NonZeroUsize;
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds};
+use std::time::{Duration, Instant};
 
 use hub_proto::identity::Identity;
 use hub_proto::twin::{Object, Section};
-use query::{Collection, Document, Page, Path, Query, Resume, Step};
+use query::{Collection, Document, Outcome, Page, Paging, Path, Query, Resume, Step};
 use serde_json::{Value, json};
 
 use super::{Core, Hub};
@@ -18,56 +20,114 @@ pub(crate) type Key = (String, String);
 /// What can be queried.
 pub(crate) const COLLECTIONS: [Collection; 2] = [Collection::DEVICES, Collection::MODULES];
 
+/// How long a query may look at twins before others have their turn.
+const SLICE: Duration = Duration::from_micros(500);
+/// Devices between two looks at the clock.
+const STRIDE: usize = 16;
+
 impl Hub {
-    /// One page of what a query gives: of one instant, so that what a test has just done is in it. The real service's
-    /// answers may lag behind.
-    pub(crate) fn query(
+    /// One page of what a query gives. What was kept when it began is in it; what changes while it goes through a large
+    /// registry may be seen as it was before or after, as the real service's answers lag behind.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub(crate) async fn query(
         &self,
         query: &Query,
         resume: Option<&Resume<Key>>,
         most: NonZeroUsize,
-    ) -> Page<Key> {
-        let core = self.lock();
-        let resume = resume.map(|resume| {
-            resume
-                .as_ref()
-                .map(|(device, module)| (device.as_str(), module.as_str()))
-        });
-        let after = resume.as_ref().and_then(Resume::key);
-        let from = after.map_or("", |(device, _)| device);
-        let of_modules = query.collection() == Collection::MODULES;
-        let twins = core
-            .devices_of(query, from)
-            .flat_map(|(id, device)| core.twins_of(id, device, of_modules));
-        let page = query.page(twins, resume.as_ref(), most);
-        let owned = |(device, module): (&str, &str)| (device.to_owned(), module.to_owned());
-        Page {
-            items: page.items,
-            next: page.next.map(|resume| resume.map(owned)),
+    ) -> io::Result<Page<Key>> {
+        let after = resume.and_then(Resume::key).filter(|_| query.lists());
+        let mut paging = query.paging(resume, most);
+        let mut seen = None;
+        loop {
+            let goes_on_behind = {
+                let core = self.lock_kept()?;
+                core.look(query, after, seen.as_deref(), &mut paging)
+            };
+            if goes_on_behind.is_none() {
+                break;
+            }
+            seen = goes_on_behind;
+            self.give_way().await;
         }
+        let (chosen, next) = match paging.finish() {
+            Outcome::Whole(page) => return Ok(page),
+            Outcome::Of(chosen, next) => (chosen, next),
+        };
+        let mut items = Vec::with_capacity(chosen.len());
+        for chosen in chosen.chunks(STRIDE) {
+            {
+                let core = self.lock_kept()?;
+                // One that is gone by now has no result.
+                let found = chosen.iter().filter_map(|key| core.twin_view(key));
+                items.extend(found.map(|twin| query.result(&twin)));
+            }
+            self.give_way().await;
+        }
+        Ok(Page { items, next })
     }
 }
 
 impl Core {
-    /// The devices from an id on, in the order of their ids. A query for some ids does not walk the others.
+    /// Offers twins to a page for a slice of time: those after a key, of devices behind one that was seen. Returns the
+    /// last device it saw, or nothing when there are no more or no more are wanted.
+    fn look(
+        &self,
+        query: &Query,
+        after: Option<&Key>,
+        seen: Option<&str>,
+        paging: &mut Paging<'_, Key>,
+    ) -> Option<String> {
+        let begun = Instant::now();
+        let from = match (seen, after) {
+            (Some(seen), _) => Bound::Excluded(seen),
+            (None, Some((device, _))) => Bound::Included(device.as_str()),
+            (None, None) => Bound::Unbounded,
+        };
+        let after = after.map(|(device, module)| (device.as_str(), module.as_str()));
+        let of_modules = query.collection() == Collection::MODULES;
+        for (looked, (id, device)) in self.devices_of(query, from).enumerate() {
+            for ((id, module), twin) in self.twins_of(id, device, of_modules) {
+                let is_due = after.is_none_or(|after| (id, module) > after);
+                if is_due && !paging.offer(&twin, || (id.to_owned(), module.to_owned())) {
+                    return None;
+                }
+            }
+            if looked % STRIDE == STRIDE - 1 && begun.elapsed() > SLICE {
+                return Some(id.to_owned());
+            }
+        }
+        None
+    }
+
+    /// The devices from a place on, in the order of their ids. A query for some ids does not walk the others.
     fn devices_of<'c>(
         &'c self,
         query: &'c Query,
-        from: &'c str,
+        from: Bound<&'c str>,
     ) -> Box<dyn Iterator<Item = (&'c str, &'c Device)> + 'c> {
         let devices = &self.registry.devices;
+        let range = (from, Bound::Unbounded);
         match query.values_of("deviceId") {
             Some(ids) => Box::new(
                 ids.into_iter()
-                    .filter(move |id| *id >= from)
+                    .filter(move |id| RangeBounds::<str>::contains(&range, *id))
                     .filter_map(|id| devices.get(id).map(|device| (id, device))),
             ),
             None => {
-                let range = (Bound::Included(from), Bound::Unbounded);
                 let devices = devices.range::<str, _>(range);
                 Box::new(devices.map(|(id, device)| (id.as_str(), device)))
             }
         }
+    }
+
+    fn twin_view<'c>(&'c self, (id, module): &'c Key) -> Option<TwinView<'c>> {
+        let device = self.registry.devices.get(id)?;
+        let of_modules = !module.is_empty();
+        let mut twins = self.twins_of(id, device, of_modules);
+        let (_, twin) = twins.find(|((_, found), _)| found == module)?;
+        Some(twin)
     }
 
     /// The device's own twin, or its modules'.

@@ -25,6 +25,7 @@ mod history;
 mod kills;
 mod pipelining;
 mod provisioning;
+mod queries;
 mod topics;
 
 const INPUTS: &str = "devices/edge01/modules/light/inputs/#";

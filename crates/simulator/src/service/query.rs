@@ -30,7 +30,7 @@ enum Continuation {
 }
 
 impl Asked<'_> {
-    pub(super) fn query(&self) -> Result<Response, Fault> {
+    pub(super) async fn query(&self) -> Result<Response, Fault> {
         self.authorize(Right::ServiceConnect)?;
         let body = reading::json(self.body)?;
         let part = Part::of(&body, "")?;
@@ -39,7 +39,8 @@ impl Asked<'_> {
             .ok_or_else(|| part.wrong("query", "is missing"))?;
         let query = Query::parse(text, &COLLECTIONS).map_err(|error| refused(&error))?;
         let resume = self.continuation()?;
-        let page = self.hub.query(&query, resume.as_ref(), self.page_size()?);
+        let most = self.page_size()?;
+        let page = self.hub.query(&query, resume.as_ref(), most).await?;
         let mut response = document(&page.items);
         let headers = response.headers_mut();
         let item_type = if query.selects_documents() {
