@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::certificates::Certificate;
 use crate::edge::{Accepted, Endpoint, Offline};
+use crate::notices::{Channel, NewRecord};
 use crate::registry::{
     CloudToDevice, Configuration, Device, Module, Registry, Settings, StoredKey, Subscription,
 };
@@ -89,8 +90,17 @@ pub(crate) enum Change {
         device: String,
         message: CloudToDevice,
     },
+    /// A message to a device has ended, one way or another.
     MessageSettled {
         device: String,
+        sequence: u64,
+        /// What its sender hears of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        feedback: Option<NewRecord>,
+    },
+    /// A notice was taken by a back end, or by nobody for too long.
+    NoticeSettled {
+        channel: Channel,
         sequence: u64,
     },
     EdgeAccepted {
@@ -204,13 +214,23 @@ impl Registry {
                     device.queue.waiting.push_back(message);
                 }
             }
-            Change::MessageSettled { device, sequence } => {
+            Change::MessageSettled {
+                device,
+                sequence,
+                feedback,
+            } => {
+                if let Some(record) = feedback {
+                    self.notices.of_mut(Channel::Feedback).add(record);
+                }
                 if let Some(device) = self.devices.get_mut(&device) {
                     device
                         .queue
                         .waiting
                         .retain(|message| message.sequence != sequence);
                 }
+            }
+            Change::NoticeSettled { channel, sequence } => {
+                self.notices.of_mut(channel).remove(sequence);
             }
             Change::EdgeAccepted { device, message } => {
                 if let Some(edge) = self.edge_mut(&device) {

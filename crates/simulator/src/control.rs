@@ -20,7 +20,7 @@ use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use hub_proto::error::ErrorCode;
 use hub_proto::identity::{Identity, IdentityError};
-use hub_proto::message::Properties;
+use hub_proto::message::{Properties, SystemProperty};
 use hub_proto::method::MethodRequest;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -289,6 +289,10 @@ struct NewMessage {
     body: Value,
     #[serde(default)]
     properties: Map<String, Value>,
+    /// Which feedback is wanted: `none`, `positive`, `negative` or `full`.
+    ack: Option<String>,
+    /// When the message is of no use any more; an hour from now, if it is not said.
+    expiry_time_utc: Option<String>,
 }
 
 async fn send(
@@ -303,6 +307,14 @@ async fn send(
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);
         properties.application.insert(name, text);
+    }
+    for (property, value) in [
+        (SystemProperty::Ack, message.ack),
+        (SystemProperty::ExpiryTime, message.expiry_time_utc),
+    ] {
+        if let Some(value) = value {
+            properties.set(property, value);
+        }
     }
     // A text goes as it is; anything else as the JSON it is.
     let body = match message.body {

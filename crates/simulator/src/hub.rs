@@ -16,13 +16,17 @@ mod control;
 mod deliveries;
 mod deployments;
 mod faults;
+mod feedback;
+mod held_messages;
 mod identities;
 mod identity_documents;
 mod keys;
 mod methods;
+mod notices;
 mod partitions;
 mod provisioning;
 mod query;
+mod sending;
 mod sign_in;
 mod telemetry;
 #[cfg(test)]
@@ -46,8 +50,9 @@ pub(crate) use administration::{Step, Wanted};
 pub(crate) use authorities::AuthorityFault;
 pub(crate) use configurations::ConfigurationFault;
 pub(crate) use connecting::{Attached, Refusal};
-pub use control::SendError;
 pub(crate) use deployments::check_deployment;
+pub(crate) use feedback::Outcome;
+pub(crate) use held_messages::Held;
 pub use identities::{Credentials, IdentityFault};
 pub(crate) use identities::{NewDevice, NewModule};
 pub(crate) use keys::{POLICIES, Right};
@@ -56,6 +61,7 @@ pub use methods::InvokeError;
 pub(crate) use partitions::{Place, Reading};
 pub(crate) use provisioning::{Provision, Start, check_initial_twin};
 pub(crate) use query::{COLLECTIONS, Key};
+pub use sending::SendError;
 pub use twins::TwinFault;
 
 use crate::amqp::EventEndpoint;
@@ -106,7 +112,7 @@ pub(crate) struct Hub {
     pub(crate) trace: Arc<Trace>,
     /// Told when a client connects or subscribes: method calls may be waiting for it.
     presence: Notify,
-    /// Told when the event log has grown.
+    /// Told when the event log has grown, or a notice waits.
     pub(crate) new_events: Notify,
     /// Those who read it.
     pub(crate) endpoint: EventEndpoint,
@@ -135,6 +141,8 @@ pub(crate) struct Core {
     left: HashMap<Identity, Timestamp>,
     twin_history: TwinHistory,
     events_told: u64,
+    /// Whether notices came in or were given back since their readers were told.
+    notices_moved: bool,
     /// When messages that have outlived their time were last looked for.
     expired_ms: i64,
 }
@@ -203,6 +211,7 @@ impl Hub {
             left: HashMap::new(),
             twin_history: TwinHistory::default(),
             events_told,
+            notices_moved: false,
             expired_ms: 0,
         };
         core.compile_all_routes();
@@ -253,7 +262,8 @@ impl Hub {
     /// Commits and tells those who wait for events.
     fn commit(&self, core: &mut Core) -> io::Result<()> {
         core.commit()?;
-        if core.events_told != core.events.next_sequence() {
+        let moved = std::mem::take(&mut core.notices_moved);
+        if moved || core.events_told != core.events.next_sequence() {
             core.events_told = core.events.next_sequence();
             self.new_events.notify_waiters();
         }
@@ -282,9 +292,9 @@ impl Batch<'_> {
     pub(crate) fn acknowledged(&mut self, settles: Settles) {
         match settles {
             Settles::CloudToDevice(sequence) => {
-                let device = self.attached.identity.device_id().to_owned();
+                let device = self.attached.identity.device_id();
                 self.core
-                    .record(Change::MessageSettled { device, sequence });
+                    .settle_message(device, sequence, Outcome::Success, self.now);
             }
             Settles::EdgeInput(sequence) => self.input_acknowledged(sequence),
         }

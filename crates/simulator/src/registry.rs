@@ -21,6 +21,8 @@ use crate::authentication::Authentication;
 use crate::certificates::Certificate;
 use crate::edge::EdgeStore;
 use crate::events::Partition;
+use crate::hold::Hold;
+use crate::notices::Notices;
 
 /// Everything the hub keeps, apart from the events themselves.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -34,6 +36,9 @@ pub(crate) struct Registry {
     /// Configurations by id.
     #[serde(default)]
     pub(crate) configurations: BTreeMap<String, Configuration>,
+    /// What waits for back ends.
+    #[serde(default)]
+    pub(crate) notices: Notices,
     /// The number the next event gets; written into snapshots only.
     pub(crate) next_event: u64,
     /// How far each partition of the event log has come; written into snapshots only.
@@ -173,6 +178,9 @@ pub(crate) struct CloudToDevice {
     pub(crate) body: Body,
     pub(crate) expires_ms: i64,
     pub(crate) delivered: bool,
+    /// Who holds it, where a device takes its messages one by one.
+    #[serde(skip)]
+    pub(crate) hold: Hold,
 }
 
 /// Message bytes, as base64 where the form is text.

@@ -3,7 +3,7 @@
 //! Who may ask is said by the shared access policy that signed the request's token. What is asked is answered with the
 //! hub's own numbers and bodies, as `azure-iot-hub` and `azure-iothub` read them.
 //!
-//! **Not here:** jobs, import and export, and feedback on messages; `docs/service-api.md` lists every operation.
+//! **Not here:** jobs, import and export; `docs/service-api.md` lists every operation.
 //!
 //! **Invariant:** a client's mistake is a 4xx that names what is wrong; a 5xx means that the journal cannot be written.
 
@@ -13,6 +13,7 @@ mod configurations;
 mod digital_twins;
 mod identities;
 mod methods;
+mod notices;
 mod query;
 mod reading;
 #[cfg(test)]
@@ -32,14 +33,15 @@ use hub_proto::percent;
 use hub_proto::sas::SasError;
 use jiff::Timestamp;
 
-use self::answer::Fault;
+pub(crate) use self::answer::Fault;
+pub(crate) use self::notices::{lock_lost, lock_token};
 use crate::certificates::PeerCertificates;
 use crate::connection::Services;
 use crate::hub::{Hub, Right};
 use crate::policy::{self, PolicyFault};
 use crate::precondition::Precondition;
 use crate::rest::{header_text, segments};
-use crate::{dps, edge_methods, with_causes};
+use crate::{device_api, dps, edge_methods, with_causes};
 
 /// Longest body: a hundred devices at once, with twins.
 const LONGEST_BODY: usize = 4 << 20;
@@ -68,6 +70,9 @@ pub(crate) async fn serve_request(State(services): State<Services>, request: Req
     if let Some(response) = edge_methods::answer(&services.hub, &parts, &path, &body).await {
         return response;
     }
+    if let Some(response) = device_api::answer(&services.hub, &parts, &path) {
+        return response;
+    }
     let asked = Asked {
         hub: &services.hub,
         parts: &parts,
@@ -77,12 +82,13 @@ pub(crate) async fn serve_request(State(services): State<Services>, request: Req
 }
 
 fn is_ours(path: &[&str]) -> bool {
-    const OURS: [&str; 5] = [
+    const OURS: [&str; 6] = [
         "devices",
         "twins",
         "statistics",
         "configurations",
         "digitaltwins",
+        "messages",
     ];
     path.first()
         .is_some_and(|first| OURS.iter().any(|ours| first.eq_ignore_ascii_case(ours)))
@@ -125,7 +131,14 @@ impl Asked<'_> {
                 ["digitaltwins", _, "components", _, "commands", _],
                 [_, device, _, component, _, command],
             ) => self.command(device, Some(component), command).await,
-            _ => Ok(StatusCode::NOT_FOUND.into_response()),
+            (["messages", "servicebound", channel], _) => self.receive_notice(channel),
+            (["messages", "servicebound", channel, _], [.., token]) => {
+                self.complete_notice(channel, token)
+            }
+            (["messages", "servicebound", channel, _, "abandon"], [.., token, _]) => {
+                self.abandon_notice(channel, token)
+            }
+            _ => not_found(),
         };
         answered.unwrap_or_else(IntoResponse::into_response)
     }
@@ -216,6 +229,10 @@ fn query_value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .split('&')
         .filter_map(|pair| pair.split_once('='))
         .find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+}
+
+fn not_found() -> Result<Response, Fault> {
+    Ok(StatusCode::NOT_FOUND.into_response())
 }
 
 fn not_allowed() -> Result<Response, Fault> {

@@ -13,6 +13,9 @@ pub(crate) struct Args {
     /// An application property; may be given several times
     #[arg(long = "property", value_name = "NAME=VALUE", value_parser = property)]
     properties: Vec<(String, String)>,
+    /// Ask for feedback on what becomes of it; `GET /messages/serviceBound/feedback` of the hub has it
+    #[arg(long, value_name = "ENDS", value_parser = ["none", "positive", "negative", "full"])]
+    ack: Option<String>,
     #[command(flatten)]
     control: ControlArgs,
     #[command(flatten)]
@@ -25,11 +28,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         .into_iter()
         .map(|(name, value)| (name, Value::String(value)))
         .collect();
+    let mut message = json!({ "body": args.body, "properties": properties });
+    if let Some(ack) = args.ack {
+        message["ack"] = ack.into();
+    }
     let taken = Control::new(args.control)
-        .post(
-            &["messages", &args.device],
-            &json!({ "body": args.body, "properties": properties }),
-        )
+        .post(&["messages", &args.device], &message)
         .await?;
     if args.json.json {
         return output::document(&taken, args.json);

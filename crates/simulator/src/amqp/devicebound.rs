@@ -39,6 +39,7 @@ pub(crate) fn send(hub: &Hub, message: Message) -> Result<(), Fault> {
             let condition = match &error {
                 SendError::NotFound(_) => "amqp:not-found",
                 SendError::Module(_) => "amqp:not-allowed",
+                SendError::Ack(_) | SendError::Expiry(_) => "amqp:invalid-field",
                 SendError::QueueFull(_) => "amqp:resource-limit-exceeded",
                 SendError::TooLarge(_) | SendError::TooManyProperties(_) => {
                     "amqp:link:message-size-exceeded"

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::identities::{SYSTEM_MODULES, new_client};
-use super::{Core, Hub, IdentityFault, TwinFault};
+use super::{Core, Hub, IdentityFault, Outcome, TwinFault};
 use crate::authentication::Authentication;
 use crate::change::Change;
 use crate::mailbox::EndReason;
@@ -81,6 +81,7 @@ impl Hub {
     /// # Errors
     /// When it is not registered.
     pub(crate) fn purge(&self, device: &Identity) -> Result<usize, IdentityFault> {
+        let now = Timestamp::now();
         let mut core = self.lock();
         let id = device.device_id();
         let known = core.registry.devices.get(id);
@@ -92,10 +93,7 @@ impl Hub {
             .map(|message| message.sequence)
             .collect();
         for &sequence in &waiting {
-            core.record(Change::MessageSettled {
-                device: id.to_owned(),
-                sequence,
-            });
+            core.settle_message(id, sequence, Outcome::Purged, now);
         }
         self.commit(&mut core).map_err(IdentityFault::Journal)?;
         Ok(waiting.len())

@@ -1,116 +1,24 @@
 //! What people and tests ask of the hub, and what time asks of it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use hub_proto::identity::Identity;
-use hub_proto::message::{MAX_CLOUD_TO_DEVICE_BYTES, Properties, SystemProperty};
-use hub_proto::property_bag;
+use hub_proto::message::{Properties, SystemProperty};
 use hub_proto::twin::{Object, merge};
 use jiff::Timestamp;
 use manifest::route::MessageSource;
 use serde_json::{Value, json};
-use thiserror::Error;
 
-use super::{Core, Face, Hub};
+use super::{Core, Face, Hub, Outcome};
 use crate::authentication::Authentication;
 use crate::change::Change;
 use crate::edge::{Accepted, Endpoint};
 use crate::levers::{Lever, LeverState, LinkState, Target};
 use crate::mailbox::EndReason;
-use crate::registry::{Body, CloudToDevice};
+use crate::registry::Body;
 use crate::routing::{Candidate, Routes};
 use crate::trace::What;
-use crate::wire::MAX_TOPIC;
-
-/// Messages that may wait for one device.
-const MAX_WAITING: usize = 50;
-const MESSAGE_LIFE: Duration = Duration::from_secs(3600);
-
-/// Why a cloud-to-device message was not taken.
-#[derive(Debug, Error)]
-pub enum SendError {
-    /// No such device.
-    #[error("{0} is not registered")]
-    NotFound(Identity),
-    /// Modules have no cloud-to-device messages.
-    #[error("{0} is a module; cloud-to-device messages go to devices")]
-    Module(Identity),
-    /// The device's queue is full.
-    #[error("{MAX_WAITING} messages already wait for {0}")]
-    QueueFull(Identity),
-    /// Too large.
-    #[error("a message of {0} bytes is more than {MAX_CLOUD_TO_DEVICE_BYTES}")]
-    TooLarge(usize),
-    /// More properties than a topic can carry.
-    #[error("properties that take {0} bytes on the way are more than {MAX_TOPIC}")]
-    TooManyProperties(usize),
-    /// The message could not be kept.
-    #[error("the journal cannot be written")]
-    Journal(#[source] std::io::Error),
-}
 
 impl Hub {
-    /// Queues a cloud-to-device message; returns its message id.
-    ///
-    /// # Errors
-    /// When the device is unknown, its queue full, or the message too large.
-    pub(crate) fn send(
-        &self,
-        to: &Identity,
-        mut properties: Properties,
-        body: Bytes,
-    ) -> Result<String, SendError> {
-        if to.module_id().is_some() {
-            return Err(SendError::Module(to.clone()));
-        }
-        let size = body.len() + properties.size();
-        if size > MAX_CLOUD_TO_DEVICE_BYTES {
-            return Err(SendError::TooLarge(size));
-        }
-        let id = match properties.get(SystemProperty::MessageId) {
-            Some(id) => id.to_owned(),
-            None => uuid::Uuid::new_v4().to_string(),
-        };
-        properties.set(SystemProperty::MessageId, id.clone());
-        // The real hub always puts the destination first.
-        let mut bag = String::new();
-        property_bag::push_pair(
-            &mut bag,
-            "$.to",
-            Some(&format!("/devices/{}/messages/deviceBound", to.device_id())),
-        );
-        bag.push('&');
-        bag.push_str(&properties.encode());
-        if bag.len() > MAX_TOPIC {
-            return Err(SendError::TooManyProperties(bag.len()));
-        }
-        let mut core = self.lock();
-        let device = core
-            .registry
-            .devices
-            .get(to.device_id())
-            .ok_or_else(|| SendError::NotFound(to.clone()))?;
-        if device.queue.waiting.len() >= MAX_WAITING {
-            return Err(SendError::QueueFull(to.clone()));
-        }
-        let expires = Timestamp::now() + MESSAGE_LIFE;
-        let message = CloudToDevice {
-            sequence: device.queue.next,
-            bag,
-            body: Body(body),
-            expires_ms: expires.as_millisecond(),
-            delivered: false,
-        };
-        core.record(Change::MessageQueued {
-            device: to.device_id().to_owned(),
-            message,
-        });
-        core.pump_messages(to);
-        self.commit(&mut core).map_err(SendError::Journal)?;
-        Ok(id)
-    }
-
     /// Events from `sequence` on, of one device or of all, as JSON; and where to read on.
     pub(crate) fn events(&self, from: u64, device: Option<&str>, most: usize) -> (Vec<Value>, u64) {
         let core = self.lock();
@@ -184,12 +92,12 @@ impl Hub {
     /// What is due by now: redelivery, expiry, and the rest of a long backlog. Called a few times a second.
     pub(crate) fn tick(&self) -> std::io::Result<()> {
         let mut core = self.lock();
-        let now = Timestamp::now().as_millisecond();
+        let now = Timestamp::now();
         core.redeliver_inputs();
         core.redeliver_messages();
         // Lives are told in seconds, and looking at every message of a long cut takes its time.
-        if now.abs_diff(core.expired_ms) >= 1000 {
-            core.expired_ms = now;
+        if now.as_millisecond().abs_diff(core.expired_ms) >= 1000 {
+            core.expired_ms = now.as_millisecond();
             core.expire(now);
         }
         let edges: Vec<String> = core.edges_of(&Target::Everybody);
@@ -272,28 +180,28 @@ impl Core {
         }
     }
 
-    fn expire(&mut self, now_ms: i64) {
-        let mut changes = Vec::new();
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        let now_ms = now.as_millisecond();
+        let (mut messages, mut inputs) = (Vec::new(), Vec::new());
         for (id, device) in &self.registry.devices {
-            let late = device
-                .queue
-                .waiting
-                .iter()
-                .filter(|message| message.expires_ms <= now_ms);
-            changes.extend(late.map(|m| Change::MessageSettled {
-                device: id.clone(),
-                sequence: m.sequence,
-            }));
+            let waiting = device.queue.waiting.iter();
+            let late = waiting.filter(|message| message.expires_ms <= now_ms);
+            messages.extend(late.map(|message| (id.clone(), message.sequence)));
             let late = device.edge.iter().flat_map(|edge| edge.expired(now_ms));
-            changes.extend(late.map(|(sequence, endpoint)| Change::EdgeSettled {
+            inputs.extend(late.map(|(sequence, endpoint)| Change::EdgeSettled {
                 device: id.clone(),
                 sequence,
                 endpoint,
             }));
         }
-        for change in changes {
+        for (device, sequence) in messages {
+            self.settle_message(&device, sequence, Outcome::Expired, now);
+        }
+        for change in inputs {
             self.record(change);
         }
+        self.give_up_spent(now);
+        self.review_notices(now);
     }
 
     pub(super) fn compile_all_routes(&mut self) {

@@ -6,7 +6,7 @@ use hub_proto::identity::Identity;
 use hub_proto::{property_bag, topic};
 use tokio::time::Instant;
 
-use super::{Batch, Core, Face, InFlight};
+use super::{Batch, Core, Face, InFlight, Outcome};
 use crate::change::Change;
 use crate::edge::Endpoint;
 use crate::mailbox::{Delivery, Settles};
@@ -115,14 +115,16 @@ impl Core {
         let Some(live) = self.live.get_mut(identity) else {
             return;
         };
-        let (now, sent) = (jiff::Timestamp::now().as_millisecond(), Instant::now());
+        let (now, sent) = (jiff::Timestamp::now(), Instant::now());
+        let now_ms = now.as_millisecond();
         let waiting = &mut device.queue.waiting;
         live.locked.retain(|sequence, sent| {
             sent.elapsed() < MESSAGE_LOCK && waiting.iter().any(|m| m.sequence == *sequence)
         });
         let mut done = Vec::new();
         for message in waiting {
-            if live.locked.contains_key(&message.sequence) || message.expires_ms <= now {
+            let held = message.hold.is_held(now_ms);
+            if held || live.locked.contains_key(&message.sequence) || message.expires_ms <= now_ms {
                 continue;
             }
             let acknowledged = subscription.qos > 0;
@@ -143,10 +145,7 @@ impl Core {
             }
         }
         for sequence in done {
-            self.record(Change::MessageSettled {
-                device: identity.device_id().to_owned(),
-                sequence,
-            });
+            self.settle_message(identity.device_id(), sequence, Outcome::Success, now);
         }
     }
 

@@ -54,7 +54,7 @@ impl SendError {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound(of) => not_found(of),
-            Self::Module(_) => ErrorCode::ArgumentInvalid,
+            Self::Module(_) | Self::Ack(_) | Self::Expiry(_) => ErrorCode::ArgumentInvalid,
             Self::QueueFull(_) => ErrorCode::DeviceMaximumQueueDepthExceeded,
             Self::TooLarge(_) | Self::TooManyProperties(_) => ErrorCode::MessageTooLarge,
             Self::Journal(_) => ErrorCode::ServerError,

@@ -109,6 +109,25 @@ impl Hub {
             && self.check_module(device, token, peer).is_ok()
     }
 
+    /// Checks what a device sends with an HTTPS request: its own token, a policy's that lets devices connect, or the
+    /// certificate it sent before.
+    ///
+    /// # Errors
+    /// Why that does not open the device.
+    pub(crate) fn check_device(
+        &self,
+        device: &Identity,
+        token: Option<&str>,
+        peer: Option<&PeerCertificates>,
+    ) -> Result<(), String> {
+        self.check_module(device, token, peer)?;
+        let core = self.lock();
+        match core.registry.devices.get(device.device_id()) {
+            Some(known) if known.enabled => Ok(()),
+            _ => Err(format!("{device} is disabled")),
+        }
+    }
+
     /// Checks the token that a module sends with an HTTPS request, or the certificate it sent before.
     ///
     /// # Errors

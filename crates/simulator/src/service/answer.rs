@@ -16,13 +16,13 @@ const ERROR_CODE: HeaderName = HeaderName::from_static("iothub-errorcode");
 
 /// A refusal: the hub's number, and a sentence.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(crate) struct Fault {
     pub(super) code: ErrorCode,
     pub(super) message: String,
 }
 
 impl Fault {
-    pub(super) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+    pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
             // The SDK for Node reads a message up to its first semicolon.
@@ -31,7 +31,7 @@ impl Fault {
     }
 
     /// What was asked is not what can be: 400004.
-    pub(super) fn argument(message: impl Into<String>) -> Self {
+    pub(crate) fn argument(message: impl Into<String>) -> Self {
         Self::new(ErrorCode::ArgumentInvalid, message)
     }
 

@@ -22,6 +22,7 @@ mod edge_devices;
 mod fields;
 mod identities;
 mod methods;
+mod notices;
 mod query;
 mod restart;
 mod twins;

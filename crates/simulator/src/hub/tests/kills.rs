@@ -1,11 +1,13 @@
 //! What a kill leaves of a hub, whatever happened to it before.
 
+use hub_proto::message::SystemProperty;
 use proptest::prelude::*;
 
 use super::super::administration::Step::{Put, Remove};
 use super::super::administration::Wanted;
 use super::*;
 use crate::journal::{Journal, JournalError, Kind};
+use crate::notices::Channel;
 use crate::precondition::Precondition;
 use crate::registry::{Device, StoredKey};
 
@@ -19,6 +21,8 @@ enum Step {
     Send,
     Acknowledge,
     Purge,
+    /// A back end takes a notice, and settles it or not.
+    Collect(bool),
     /// What a service makes of a device: whether it is enabled, has a key of its own, and is an edge device.
     Settle(bool, bool, bool),
     Remove,
@@ -36,6 +40,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Send),
         2 => Just(Step::Acknowledge),
         1 => Just(Step::Purge),
+        1 => any::<bool>().prop_map(Step::Collect),
         2 => any::<(bool, bool, bool)>().prop_map(|(enabled, key, edge)| Step::Settle(enabled, key, edge)),
         1 => Just(Step::Remove),
         1 => any::<bool>().prop_map(Step::Module),
@@ -71,10 +76,20 @@ fn take(hub: &Hub, step: &Step) {
         }
         Step::Send => {
             // A full queue is an answer too.
-            let _ = hub.send(&identity("pump7"), Properties::new(), "hello".into());
+            let mut properties = Properties::new();
+            properties.set(SystemProperty::Ack, "full");
+            let _ = hub.send(&identity("pump7"), properties, "hello".into());
         }
         Step::Purge => {
             hub.purge(&identity("pump7")).expect("it is there");
+        }
+        Step::Collect(settled) => {
+            let now = Timestamp::now();
+            let handed = hub.next_notice(Channel::Feedback, now).expect("it writes");
+            if let Some(handed) = handed.filter(|_| *settled) {
+                let settled = hub.settle_notice(Channel::Feedback, handed.token, now);
+                assert!(settled.expect("it writes"));
+            }
         }
         Step::Settle(enabled, key, edge) => {
             let wanted = Wanted {
@@ -145,6 +160,34 @@ proptest! {
         drop(hub_before);
         prop_assert_eq!(everything(&hub(Some(directory.path()))), before);
     }
+}
+
+#[test]
+fn feedback_survives_a_kill_and_is_not_handed_out_twice() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let now = Timestamp::now();
+    let before = furnished(Some(directory.path()));
+    let mut properties = Properties::new();
+    properties.set(SystemProperty::MessageId, "m1");
+    properties.set(SystemProperty::Ack, "full");
+    before
+        .send(&identity("pump7"), properties, "hello".into())
+        .expect("there is room");
+    before.purge(&identity("pump7")).expect("it is there");
+    let seen = before.next_notice(Channel::Feedback, now);
+    let seen = seen.expect("it writes").expect("feedback").body;
+    drop(before);
+    let after = hub(Some(directory.path()));
+    let again = after.next_notice(Channel::Feedback, now);
+    let again = again.expect("it writes").expect("nobody settled it");
+    assert_eq!((&again.body, again.deliveries), (&seen, 1));
+    assert_eq!(again.body[0]["originalMessageId"], "m1");
+    let settled = after.settle_notice(Channel::Feedback, again.token, now);
+    assert!(settled.expect("it writes"));
+    drop(after);
+    let last = hub(Some(directory.path()));
+    let none = last.next_notice(Channel::Feedback, now);
+    assert_eq!(none.expect("it writes"), None);
 }
 
 #[test]
