@@ -1,5 +1,7 @@
 //! edgeHub's route language: `FROM source [WHERE condition] INTO sink`.
 //!
+//! The hub's own routes are written as data, with a condition in the same language: [`Condition::parse_for_hub`].
+//!
 //! The language is what edgeHub's ANTLR grammars and its expression compiler accept, not what its documentation says;
 //! where they differ, a comment at the place tells. Compiling has three steps: tokens, syntax tree, types. What comes
 //! out evaluates without allocating, for borrowed properties and a body parsed once.
@@ -29,6 +31,7 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
+use self::check::Rules;
 pub use self::condition::Condition;
 pub use self::explain::Explanation;
 use self::finding::Finding;
@@ -73,7 +76,7 @@ impl Route {
             warnings.push(Finding::new(syntax.source_span.clone(), message).help(help));
         }
         let condition = syntax.condition.as_ref().and_then(|condition| {
-            match Condition::compile(text, condition, source.is_about_twins()) {
+            match Condition::compile(text, condition, Rules::of_edge(source.is_about_twins())) {
                 Ok((condition, more)) => {
                     warnings.extend(more);
                     Some(condition)

@@ -4,7 +4,7 @@
 //! beginning of the path: names and single indexes. When a message comes, Newtonsoft's JPath evaluates all of it. So
 //! `a[0][1]` and `a.*` work, though no documentation says so, and `a[0]b` compiles and never gives anything.
 
-use serde_json::Value as Json;
+use serde_json::{Map, Value as Json};
 
 use super::date::reads_as_date;
 use super::value::Value;
@@ -14,6 +14,8 @@ use super::value::Value;
 pub(super) struct BodyPath {
     /// None when the path is one that JPath cannot evaluate: it is undefined for every message.
     steps: Option<Vec<Step>>,
+    /// Whether names are found in whatever case, as IoT Hub finds them in twins.
+    any_case: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -35,7 +37,18 @@ impl BodyPath {
     /// Parses a path without the `$body.` in front. The error says what does not fit.
     pub(super) fn parse(path: &str) -> Result<Self, &'static str> {
         check(path)?;
-        Ok(Self { steps: steps(path) })
+        Ok(Self {
+            steps: steps(path),
+            any_case: false,
+        })
+    }
+
+    /// The same path, whatever the case of the names it leads through.
+    pub(super) fn in_any_case(self) -> Self {
+        Self {
+            any_case: true,
+            ..self
+        }
     }
 
     /// What `$body.path` is worth. A path that leads nowhere is null; an object, a list, a date and a body that is no
@@ -64,37 +77,52 @@ impl BodyPath {
     fn find<'a>(&self, body: Option<&'a Json>) -> Option<Found<'a>> {
         let steps = self.steps.as_ref()?;
         let body = body.filter(|body| body.is_object())?;
-        Some(select(body, steps))
+        Some(self.select(body, steps))
     }
-}
 
-fn select<'a>(json: &'a Json, steps: &[Step]) -> Found<'a> {
-    let Some((step, rest)) = steps.split_first() else {
-        return Found::One(json);
-    };
-    match (step, json) {
-        (Step::Field(name), Json::Object(fields)) => fields
-            .get(name)
-            .map_or(Found::Nothing, |json| select(json, rest)),
-        (Step::Index(index), Json::Array(items)) => items
-            .get(*index)
-            .map_or(Found::Nothing, |json| select(json, rest)),
-        (Step::AnyField, Json::Object(fields)) => select_all(fields.values(), rest),
-        (Step::AnyIndex, Json::Array(items)) => select_all(items.iter(), rest),
-        _ => Found::Nothing,
-    }
-}
-
-fn select_all<'a>(items: impl Iterator<Item = &'a Json>, rest: &[Step]) -> Found<'a> {
-    let mut all = Found::Nothing;
-    for item in items {
-        all = match (all, select(item, rest)) {
-            (all, Found::Nothing) => all,
-            (Found::Nothing, found) => found,
-            _ => return Found::Several,
+    fn select<'a>(&self, json: &'a Json, steps: &[Step]) -> Found<'a> {
+        let Some((step, rest)) = steps.split_first() else {
+            return Found::One(json);
         };
+        match (step, json) {
+            (Step::Field(name), Json::Object(fields)) => {
+                let field = if self.any_case {
+                    in_any_case(fields, name)
+                } else {
+                    fields.get(name)
+                };
+                field.map_or(Found::Nothing, |json| self.select(json, rest))
+            }
+            (Step::Index(index), Json::Array(items)) => items
+                .get(*index)
+                .map_or(Found::Nothing, |json| self.select(json, rest)),
+            (Step::AnyField, Json::Object(fields)) => self.select_all(fields.values(), rest),
+            (Step::AnyIndex, Json::Array(items)) => self.select_all(items.iter(), rest),
+            _ => Found::Nothing,
+        }
     }
-    all
+
+    fn select_all<'a>(&self, items: impl Iterator<Item = &'a Json>, rest: &[Step]) -> Found<'a> {
+        let mut all = Found::Nothing;
+        for item in items {
+            all = match (all, self.select(item, rest)) {
+                (all, Found::Nothing) => all,
+                (Found::Nothing, found) => found,
+                _ => return Found::Several,
+            };
+        }
+        all
+    }
+}
+
+/// A field by its name, else by its name in another case.
+fn in_any_case<'a>(fields: &'a Map<String, Json>, name: &str) -> Option<&'a Json> {
+    fields.get(name).or_else(|| {
+        let mut fields = fields.iter();
+        fields
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, json)| json)
+    })
 }
 
 /// edgeHub's grammar: `name` or `name[7]`, joined by dots. It does not look past the first token that cannot go on.

@@ -23,16 +23,36 @@ pub(super) struct Checked {
     pub(super) warnings: Vec<Finding>,
 }
 
-/// Gives every expression its type. `about_twins` says whether the route takes twin change notifications only: no other
-/// has `twin_change_includes`.
-pub(super) fn check(
-    text: &str,
-    condition: &Expr,
+/// What a condition may look at beside the message itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    /// Whether the route takes twin change notifications only: no other has `twin_change_includes`.
     about_twins: bool,
-) -> Result<Checked, Vec<Finding>> {
+    /// Whether it is a route of the hub itself, which knows its senders' twins.
+    of_hub: bool,
+}
+
+impl Rules {
+    pub(super) fn of_edge(about_twins: bool) -> Self {
+        Self {
+            about_twins,
+            of_hub: false,
+        }
+    }
+
+    pub(super) fn of_hub(about_twins: bool) -> Self {
+        Self {
+            about_twins,
+            of_hub: true,
+        }
+    }
+}
+
+/// Gives every expression its type.
+pub(super) fn check(text: &str, condition: &Expr, rules: Rules) -> Result<Checked, Vec<Finding>> {
     let mut checker = Checker {
         text,
-        about_twins,
+        rules,
         errors: Vec::new(),
         warnings: Vec::new(),
     };
@@ -49,7 +69,7 @@ pub(super) fn check(
 
 struct Checker<'a> {
     text: &'a str,
-    about_twins: bool,
+    rules: Rules,
     errors: Vec<Finding>,
     warnings: Vec<Finding>,
 }
@@ -83,9 +103,19 @@ impl Checker<'_> {
         }
     }
 
-    /// `$name`: an application property of that very name goes before the body path or system property.
+    /// `$name`: an application property of that very name goes before the body path or system property. In the hub's own
+    /// routes it is the other way round.
     fn system(&mut self, name: &str, span: &Range<usize>) -> Node {
         let hidden = self.escaped(name, span);
+        if self.rules.of_hub {
+            return match hidden.kind {
+                NodeKind::System(_) => {
+                    let kind = NodeKind::SystemOr(name.to_owned());
+                    Node::new(kind, Type::String, span.clone())
+                }
+                _ => hidden,
+            };
+        }
         // A name with brackets cannot be a property's.
         if has_brackets(name) {
             return hidden;
@@ -102,10 +132,11 @@ impl Checker<'_> {
 
     /// `{$name}`: a body path or a system property.
     fn escaped(&mut self, name: &str, span: &Range<usize>) -> Node {
-        const PREFIX: &str = "$body.";
-        let prefix = name.get(..PREFIX.len());
-        if prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX)) {
-            return self.body_path(name, &name[PREFIX.len()..], span);
+        if let Some(path) = without_prefix(name, "$body.") {
+            return self.body_path(name, path, span);
+        }
+        if let Some(path) = without_prefix(name, "$twin.").filter(|_| self.rules.of_hub) {
+            return self.twin_path(name, path, span);
         }
         if has_brackets(name) {
             return Node::undefined(span.clone());
@@ -133,8 +164,32 @@ impl Checker<'_> {
         }
     }
 
+    fn twin_path(&mut self, name: &str, path: &str, span: &Range<usize>) -> Node {
+        const SECTIONS: [&str; 3] = ["tags.", "properties.desired.", "properties.reported."];
+        let in_section = SECTIONS
+            .iter()
+            .any(|section| without_prefix(path, section).is_some());
+        let parsed = BodyPath::parse(path);
+        let reason = match parsed {
+            Ok(path) if in_section => {
+                let kind = NodeKind::Twin(path.in_any_case());
+                return Node::new(kind, Type::Value, span.clone());
+            }
+            Ok(_) => {
+                "the path starts with `$twin.tags.`, `$twin.properties.desired.` or `$twin.properties.reported.`"
+            }
+            Err(reason) => reason,
+        };
+        let message = format!(
+            "Invalid arguments to built-in function '{name}': {name}(string). Error: Error in $twin query"
+        );
+        self.errors
+            .push(Finding::new(span.clone(), message).help(reason));
+        Node::undefined(span.clone())
+    }
+
     fn call(&mut self, call: &Call, span: Range<usize>) -> Node {
-        if call.name.eq_ignore_ascii_case(TWIN_CHANGE_INCLUDES) && self.about_twins {
+        if call.name.eq_ignore_ascii_case(TWIN_CHANGE_INCLUDES) && self.rules.about_twins {
             return self.twin_change_includes(call, span);
         }
         let Some(function) = function::find(&call.name) else {
@@ -187,10 +242,9 @@ impl Checker<'_> {
 
     fn twin_change_includes(&mut self, call: &Call, span: Range<usize>) -> Node {
         const PREFIXES: [&str; 3] = ["properties.reported.", "properties.desired.", "tags."];
-        let starts_well = PREFIXES.iter().any(|prefix| {
-            let start = call.text.get(..prefix.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-        });
+        let starts_well = PREFIXES
+            .iter()
+            .any(|prefix| without_prefix(&call.text, prefix).is_some());
         let path = match BodyPath::parse(&call.text) {
             Ok(path) if starts_well => path,
             Ok(_) => {
@@ -243,6 +297,14 @@ impl Checker<'_> {
             _ => Node::undefined(span),
         }
     }
+}
+
+/// What follows a prefix that is there in whatever case.
+fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let start = text.get(..prefix.len())?;
+    start
+        .eq_ignore_ascii_case(prefix)
+        .then(|| &text[prefix.len()..])
 }
 
 fn has_brackets(name: &str) -> bool {

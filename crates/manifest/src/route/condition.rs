@@ -1,6 +1,6 @@
 //! The WHERE of a route.
 
-use super::check::{Checked, check};
+use super::check::{Checked, Rules, check};
 use super::explain::Explanation;
 use super::finding::{Finding, RouteError, RouteWarning};
 use super::message::RoutedMessage;
@@ -35,13 +35,30 @@ impl Condition {
     pub fn parse_with_warnings(text: &str) -> Result<(Self, Vec<RouteWarning>), Vec<RouteError>> {
         let error = |finding: Finding| RouteError::new(text, finding);
         let syntax = parse::condition(text).map_err(|finding| vec![error(finding)])?;
-        match Self::compile(text, &syntax, true) {
+        match Self::compile(text, &syntax, Rules::of_edge(true)) {
             Ok((condition, warnings)) => {
                 let warnings = warnings
                     .into_iter()
                     .map(|finding| RouteWarning::new(text, finding));
                 Ok((condition, warnings.collect()))
             }
+            Err(errors) => Err(errors.into_iter().map(error).collect()),
+        }
+    }
+
+    /// Compiles the condition of a route of IoT Hub itself, which has the sender's twin besides (`$twin.tags.floor`), and
+    /// where a system property goes before an application property of the same name. `about_twins` says whether the route
+    /// takes twin change events, which have `twin_change_includes`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Condition::parse`].
+    pub fn parse_for_hub(text: &str, about_twins: bool) -> Result<Self, Vec<RouteError>> {
+        let error = |finding: Finding| RouteError::new(text, finding);
+        let syntax = parse::condition(text).map_err(|finding| vec![error(finding)])?;
+        match Self::compile(text, &syntax, Rules::of_hub(about_twins)) {
+            // What they warn of are slips of edgeHub's.
+            Ok((condition, _)) => Ok(condition),
             Err(errors) => Err(errors.into_iter().map(error).collect()),
         }
     }
@@ -65,9 +82,9 @@ impl Condition {
     pub(super) fn compile(
         text: &str,
         syntax: &Expr,
-        about_twins: bool,
+        rules: Rules,
     ) -> Result<(Self, Vec<Finding>), Vec<Finding>> {
-        let Checked { root, warnings } = check(text, syntax, about_twins)?;
+        let Checked { root, warnings } = check(text, syntax, rules)?;
         let canonical = syntax.to_string();
         Ok((Self { root, canonical }, warnings))
     }

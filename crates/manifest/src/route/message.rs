@@ -17,6 +17,12 @@ pub trait RoutedMessage {
     /// asks again, so it should be parsed once.
     fn body(&self) -> Option<&Json>;
 
+    /// The sender's twin as `{"tags":…,"properties":{"desired":…,"reported":…}}`, where it is known: only the hub's own
+    /// routes ask for it.
+    fn twin(&self) -> Option<&Json> {
+        None
+    }
+
     /// Who sent it.
     fn source(&self) -> MessageSource<'_>;
 

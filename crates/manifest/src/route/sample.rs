@@ -24,6 +24,7 @@ pub struct SampleMessage {
     system: Vec<(String, Option<String>)>,
     properties: Vec<(String, Option<String>)>,
     body: Option<Json>,
+    twin: Option<Json>,
 }
 
 /// Why a JSON document is no message.
@@ -57,10 +58,20 @@ impl SampleMessage {
             system: properties(&mut fields, "systemProperties")?,
             properties: properties(&mut fields, "properties")?,
             body: fields.remove("body"),
+            twin: None,
         };
         match fields.into_iter().next() {
             Some((key, _)) => Err(SampleError::UnknownKey(key)),
             None => Ok(message),
+        }
+    }
+
+    /// The same with its sender's twin, `{"tags":…,"properties":{"desired":…,"reported":…}}`, for a condition of the hub.
+    #[must_use]
+    pub fn with_twin(self, twin: Json) -> Self {
+        Self {
+            twin: Some(twin),
+            ..self
         }
     }
 
@@ -111,6 +122,10 @@ impl RoutedMessage for SampleMessage {
             None => self.body.as_ref(),
             Some(_) => None,
         }
+    }
+
+    fn twin(&self) -> Option<&Json> {
+        self.twin.as_ref()
     }
 
     fn source(&self) -> MessageSource<'_> {

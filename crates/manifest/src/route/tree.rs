@@ -26,7 +26,11 @@ pub(super) enum NodeKind {
     PropertyOr(String, Box<Node>),
     /// A system property, without the dollar sign.
     System(String),
+    /// With its dollar sign: a system property, or else an application property of the whole name.
+    SystemOr(String),
     Body(BodyPath),
+    /// Of the sender's twin.
+    Twin(BodyPath),
     TwinChangeIncludes(BodyPath),
     Not(Box<Node>),
     Negate(Box<Node>),
@@ -76,12 +80,12 @@ impl Node {
             NodeKind::PropertyOr(name, hidden) => {
                 property(message, name).unwrap_or_else(|| hidden.evaluate(message))
             }
-            NodeKind::System(name) => match message.system(name) {
-                Some(value) => Value::String(value),
-                None if message.is_null_system(name) => Value::NoString,
-                None => Value::Undefined,
-            },
+            NodeKind::System(name) => system(message, name).unwrap_or(Value::Undefined),
+            NodeKind::SystemOr(name) => system(message, &name[1..])
+                .or_else(|| property(message, name))
+                .unwrap_or(Value::Undefined),
             NodeKind::Body(path) => path.get(message.body()),
+            NodeKind::Twin(path) => path.get(message.twin()),
             NodeKind::TwinChangeIncludes(path) => path.is_there(message.body()).into(),
             NodeKind::Not(operand) => match operand.evaluate(message) {
                 Value::Bool(value) => Value::Bool(!value),
@@ -104,6 +108,14 @@ fn property<'m, M: RoutedMessage + ?Sized>(message: &'m M, name: &str) -> Option
     match message.property(name) {
         Some(value) => Some(Value::String(value)),
         None if message.is_null_property(name) => Some(Value::NoString),
+        None => None,
+    }
+}
+
+fn system<'m, M: RoutedMessage + ?Sized>(message: &'m M, name: &str) -> Option<Value<'m>> {
+    match message.system(name) {
+        Some(value) => Some(Value::String(value)),
+        None if message.is_null_system(name) => Some(Value::NoString),
         None => None,
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::super::check::check;
+use super::super::check::{Rules, check};
 use super::super::parse;
 use super::super::syntax::{BinaryOp, Call, Expr, ExprKind, UnaryOp};
 use super::super::value::Value;
@@ -50,7 +50,7 @@ proptest! {
         }
         let text = words.join(" ");
         let syntax = parse::condition(&text).expect("it is well formed");
-        let checked = check(&text, &syntax, false).map_err(|_| "types").expect("numbers only");
+        let checked = check(&text, &syntax, Rules::of_edge(false)).map_err(|_| "types").expect("numbers only");
         let empty = SampleMessage::from_json(json!({})).expect("an empty message is one");
         let naive = naive(&words);
         prop_assert_eq!(checked.root.evaluate(&empty), Value::number(naive), "{}", text);
