@@ -14,8 +14,10 @@ use crate::certificates::Certificate;
 use crate::edge::{Accepted, Endpoint, Offline};
 use crate::notices::{Channel, NewRecord};
 use crate::registry::{
-    CloudToDevice, Configuration, Device, Module, Registry, Settings, StoredKey, Subscription,
+    CloudToDevice, Configuration, ConnectionEvents, Device, Module, Registry, Settings, StoredKey,
+    Subscription,
 };
+use crate::routing::Definition;
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "change", rename_all = "camelCase")]
@@ -65,6 +67,13 @@ pub(crate) enum Change {
     },
     ConfigurationRemoved {
         id: String,
+    },
+    RoutingPut {
+        routing: Box<Definition>,
+    },
+    /// An event of a connection took the next number.
+    ConnectionCounted {
+        to: ConnectionEvents,
     },
     /// A service's PATCH or PUT of a twin: `tags` and `properties.desired`.
     TwinUpdated {
@@ -175,6 +184,8 @@ impl Registry {
             Change::ConfigurationRemoved { id } => {
                 self.configurations.remove(&id);
             }
+            Change::RoutingPut { routing } => self.routing = Some(routing),
+            Change::ConnectionCounted { to } => self.connection_events = to,
             Change::TwinUpdated {
                 target,
                 document,

@@ -7,6 +7,7 @@ mod certificates;
 mod dps;
 mod history;
 mod levers;
+mod routing;
 mod streams;
 
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub(crate) fn router(simulator: Arc<Simulator>) -> Router {
         .route("/control/certificates/{name}", delete(certificates::remove))
         .merge(dps::router())
         .merge(history::router())
+        .route("/control/routing", get(routing::get).put(routing::put))
+        .route("/control/routing/test", post(routing::test))
         .route("/control/events", get(streams::events))
         .route("/control/trace", get(streams::trace))
         .route(

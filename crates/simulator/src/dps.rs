@@ -310,7 +310,9 @@ fn replay(registry: &mut Registry, kind: Kind, payload: &[u8]) -> Result<(), ser
     match kind {
         Kind::Snapshot => *registry = serde_json::from_slice(payload)?,
         Kind::Change => registry.apply(serde_json::from_slice(payload)?),
-        Kind::Event => return Err(serde::de::Error::custom("this journal has no events")),
+        Kind::Event | Kind::Routed | Kind::Group => {
+            return Err(serde::de::Error::custom("this journal has no events"));
+        }
     }
     Ok(())
 }

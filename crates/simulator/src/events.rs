@@ -4,7 +4,9 @@
 //! no allocation; they are decoded when somebody reads them. The log forgets its oldest chunk beyond a fixed size:
 //! retention here is for people and tests, not an archive.
 
+mod hubs;
 mod partitions;
+mod source;
 
 use std::collections::VecDeque;
 
@@ -13,7 +15,9 @@ use hub_proto::property_bag;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+pub(crate) use self::hubs::{Come, EventHubs};
 pub(crate) use self::partitions::{PARTITIONS, Partition, Placed};
+pub(crate) use self::source::Source;
 
 const CHUNK_BYTES: usize = 64 << 10;
 
@@ -26,29 +30,12 @@ pub(crate) struct Event<'a> {
     pub(crate) edge_sequence: u64,
     /// Which edge device that was; empty for a message straight to the hub.
     pub(crate) edge: &'a str,
-    /// `Telemetry`, or one of the sources of non-telemetry events.
     pub(crate) source: Source,
     pub(crate) device: &'a str,
     pub(crate) module: &'a str,
     /// Percent-encoded property bag, as received and checked.
     pub(crate) bag: &'a str,
     pub(crate) body: &'a [u8],
-}
-
-/// `iothub-message-source`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    Telemetry = 0,
-    TwinChange = 1,
-}
-
-impl Source {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Telemetry => "Telemetry",
-            Self::TwinChange => "twinChangeEvents",
-        }
-    }
 }
 
 /// The events still kept, and the number of the next one.
@@ -90,6 +77,12 @@ impl EventLog {
     /// Continues numbering where a snapshot left off.
     pub(crate) fn resume_at(&mut self, next: u64) {
         self.next = self.next.max(next);
+    }
+
+    /// Lets go of all events; the numbering goes on.
+    pub(crate) fn forget(&mut self) {
+        self.chunks = VecDeque::new();
+        self.bytes = 0;
     }
 
     /// Takes one event in and returns its encoded form, which is what the journal keeps.
@@ -199,11 +192,7 @@ impl<'a> Event<'a> {
             enqueued_ms: i64::from_le_bytes(*enqueued_ms),
             edge_sequence: u64::from_le_bytes(*edge_sequence),
             edge,
-            source: if *source == 0 {
-                Source::Telemetry
-            } else {
-                Source::TwinChange
-            },
+            source: Source::from_byte(*source)?,
             device,
             module,
             bag: std::str::from_utf8(bag).ok()?,

@@ -6,7 +6,8 @@
 //! **Invariant:** no client, watcher or caller learns of a change that the journal does not hold.
 //!
 //! The parts: [`connect`](self) here, `telemetry` (messages in, routes), `deliveries` (messages out), `twins`,
-//! `methods`, `identities` (the registry's administration), `control` (levers, events, the clock's work).
+//! `methods`, `identities` (the registry's administration), `control` (levers, events, the clock's work), `routing` (where
+//! events go), `own_events` (what the hub tells by itself).
 
 mod administration;
 mod authorities;
@@ -23,9 +24,11 @@ mod identity_documents;
 mod keys;
 mod methods;
 mod notices;
+mod own_events;
 mod partitions;
 mod provisioning;
 mod query;
+mod routing;
 mod sending;
 mod sign_in;
 mod telemetry;
@@ -61,19 +64,21 @@ pub use methods::InvokeError;
 pub(crate) use partitions::{Place, Reading};
 pub(crate) use provisioning::{Provision, Start, check_initial_twin};
 pub(crate) use query::{COLLECTIONS, Key};
+pub use routing::RoutingFault;
 pub use sending::SendError;
 pub use twins::TwinFault;
 
 use crate::amqp::EventEndpoint;
 use crate::change::Change;
 use crate::edge::Endpoint;
-use crate::events::{Event, EventLog};
+use crate::events::{Event, EventHubs, EventLog};
 use crate::history::{ConnectionLog, TwinHistory};
 use crate::journal::{Journal, JournalError, Kind};
 use crate::levers::{AckPolicy, Levers};
 use crate::lock;
 use crate::mailbox::{Delivery, Mailbox, Settles};
 use crate::registry::{Client, Filter, Registry};
+use crate::routing::Table;
 use crate::trace::{Observation, Trace, What};
 
 /// Events kept in memory for readers.
@@ -124,7 +129,14 @@ pub(crate) struct Hub {
 #[derive(Debug)]
 pub(crate) struct Core {
     registry: Registry,
+    /// The built-in endpoint's.
     events: EventLog,
+    /// Those of custom endpoints.
+    event_hubs: EventHubs,
+    /// Where events go, when that is not the usual: then nobody looks at them on their way.
+    routing: Option<Box<Table>>,
+    /// How many went to custom endpoints since the start.
+    routed: u64,
     journal: Journal,
     live: HashMap<Identity, Live>,
     levers: Levers,
@@ -173,13 +185,15 @@ impl Hub {
     pub(crate) fn open(state: Option<&Path>, names: Names) -> Result<Self, JournalError> {
         let mut registry = Registry::default();
         let mut events = EventLog::new(EVENT_BYTES);
+        let mut event_hubs = EventHubs::new(EVENT_BYTES);
         let mut understood = Ok(());
         let journal = match state {
             None => Journal::in_memory(),
             Some(directory) => {
                 let journal = Journal::open(directory, |kind, payload| {
                     if understood.is_ok() {
-                        understood = replay(&mut registry, &mut events, kind, payload);
+                        let logs = (&mut events, &mut event_hubs);
+                        understood = replay(&mut registry, logs, kind, payload);
                     }
                 })?;
                 understood.map_err(|source| JournalError::Foreign {
@@ -199,6 +213,9 @@ impl Hub {
         let mut core = Core {
             registry,
             events,
+            event_hubs,
+            routing: None,
+            routed: 0,
             journal,
             live: HashMap::new(),
             levers: Levers::default(),
@@ -214,6 +231,7 @@ impl Hub {
             notices_moved: false,
             expired_ms: 0,
         };
+        core.install_routing(&names.hub);
         core.compile_all_routes();
         Ok(Self {
             core: Mutex::new(core),
@@ -263,8 +281,8 @@ impl Hub {
     fn commit(&self, core: &mut Core) -> io::Result<()> {
         core.commit()?;
         let moved = std::mem::take(&mut core.notices_moved);
-        if moved || core.events_told != core.events.next_sequence() {
-            core.events_told = core.events.next_sequence();
+        if moved || core.events_told != core.events_taken() {
+            core.events_told = core.events_taken();
             self.new_events.notify_waiters();
         }
         Ok(())
@@ -317,6 +335,13 @@ impl Core {
 
     /// Applies a change and stages it; returns what a device has to be told of its desired properties.
     fn try_record(&mut self, change: Change) -> Result<Option<Object>, TwinError> {
+        match self.routing {
+            None => self.apply(change),
+            Some(_) => self.record_and_tell(change),
+        }
+    }
+
+    fn apply(&mut self, change: Change) -> Result<Option<Object>, TwinError> {
         let foreseen = TwinHistory::foresee(&self.registry, &change);
         let staged = self.journal.is_durable().then(|| change.clone());
         let told = self.registry.apply(change)?;
@@ -332,8 +357,13 @@ impl Core {
         Ok(told)
     }
 
-    /// Takes an event into the log and stages it.
+    /// Takes an event into the logs and stages it.
     fn append(&mut self, event: &Event<'_>) {
+        if let Some(table) = self.routing.take() {
+            self.route(&table, event, None);
+            self.routing = Some(table);
+            return;
+        }
         let bytes = self.events.append(event);
         self.journal.stage(Kind::Event, bytes);
     }
@@ -349,6 +379,7 @@ impl Core {
         if self.journal.is_segment_full() {
             self.registry.next_event = self.events.next_sequence();
             self.registry.partitions = self.events.partitions().to_vec();
+            self.registry.event_hubs = self.event_hubs.come();
             let snapshot = serde_json::to_vec(&self.registry).map_err(io::Error::other)?;
             // What was staged is written; a segment that grows beyond its length loses nothing.
             if let Err(error) = self.journal.roll(&snapshot) {
@@ -399,7 +430,7 @@ impl Core {
 /// When this version does not understand the frame: starting without it would lose what was acknowledged.
 fn replay(
     registry: &mut Registry,
-    events: &mut EventLog,
+    (events, event_hubs): (&mut EventLog, &mut EventHubs),
     kind: Kind,
     payload: &[u8],
 ) -> Result<(), serde_json::Error> {
@@ -413,25 +444,42 @@ fn replay(
             }
             events.resume_at(loaded.next_event);
             events.resume_partitions(&loaded.partitions);
+            event_hubs.resume(&loaded.event_hubs);
             *registry = loaded;
         }
         Kind::Change => {
-            if let Err(error) = registry.apply(serde_json::from_slice(payload)?) {
+            let change = serde_json::from_slice(payload)?;
+            let rerouted = matches!(change, Change::RoutingPut { .. });
+            if let Err(error) = registry.apply(change) {
                 tracing::error!(%error, "a change in the journal no longer applies; it is passed over");
+            }
+            if let Some(routing) = registry.routing.as_ref().filter(|_| rerouted) {
+                event_hubs.have(routing.event_hubs());
             }
         }
         Kind::Event => {
-            let Some(event) = Event::decode(payload) else {
-                return Err(serde::de::Error::custom("an event is cut short"));
-            };
-            if let Some(edge) = registry
-                .edge_mut(event.edge)
-                .filter(|_| event.edge_sequence > 0)
-            {
-                edge.settle(event.edge_sequence, &Endpoint::Upstream);
-            }
+            let event = Event::decode(payload);
+            let event = event.ok_or_else(|| serde::de::Error::custom("an event is cut short"))?;
+            settle_upstream(registry, &event);
             events.append(&event);
         }
+        Kind::Routed => {
+            let routed = EventHubs::decode(payload);
+            let (name, event) =
+                routed.ok_or_else(|| serde::de::Error::custom("an event is cut short"))?;
+            settle_upstream(registry, &event);
+            event_hubs.append(name, &event);
+        }
+        // The journal has taken it apart.
+        Kind::Group => {}
     }
     Ok(())
+}
+
+/// An event that an edge handed up is not waiting there any more.
+fn settle_upstream(registry: &mut Registry, event: &Event<'_>) {
+    let edge = registry.edge_mut(event.edge);
+    if let Some(edge) = edge.filter(|_| event.edge_sequence > 0) {
+        edge.settle(event.edge_sequence, &Endpoint::Upstream);
+    }
 }

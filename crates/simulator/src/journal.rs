@@ -4,13 +4,14 @@
 //! happened; so what was acknowledged survives a kill at any instant. The log is cut into segments, each of which
 //! begins with a snapshot of everything but the events, so that old segments can go when retention is over.
 //!
-//! A frame is `length u32 | crc32 u32 | kind u8 | payload`, little endian; length and checksum cover kind and payload.
 //! A torn frame at the end of the newest segment is what a kill leaves behind: it was never acknowledged and is cut off.
 //!
 //! Files hold keys and can be read by their owner only.
 //!
 //! **Not here:** what a record means (`change.rs`, `events.rs`), and protection against power loss: pages are handed to
 //! the operating system, which is what a killed process needs; a desk simulator does not wait for the disk.
+
+mod frame;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -19,15 +20,14 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-const HEADER: usize = 8;
+use self::frame::{HEADER, frame_at, header, is_torn, push_frame, read_frames};
+
 /// A segment is full when so much has followed its snapshot, whose own length says nothing: a large registry would
 /// else begin a new segment with every record.
 const SEGMENT_BYTES: u64 = 64 << 20;
 /// After a segment could not be begun, so much is written before the next attempt.
 const RETRY_BYTES: u64 = 4 << 20;
 const KEPT_SEGMENTS: usize = 4;
-/// Longest believable frame: a snapshot of a large registry. Anything above it is damage, not data.
-const MAX_FRAME: usize = 512 << 20;
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +38,10 @@ pub(crate) enum Kind {
     Change = 1,
     /// One event at the hub, in the binary form of `events.rs`.
     Event = 2,
+    /// One event at a custom endpoint, in the binary form of `events/hubs.rs`.
+    Routed = 3,
+    /// Frames that a kill keeps all or none of. Only the journal itself sees it.
+    Group = 4,
 }
 
 /// The state directory cannot be used.
@@ -88,7 +92,14 @@ pub enum JournalError {
 pub(crate) struct Journal {
     sink: Option<Sink>,
     pending: Vec<u8>,
+    /// Whether what is staged goes into a group.
+    in_group: bool,
 }
+
+/// A group that is being staged; nothing where it is within another, or nothing is kept.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Group(Option<usize>);
 
 #[derive(Debug)]
 struct Sink {
@@ -110,6 +121,7 @@ impl Journal {
         Self {
             sink: None,
             pending: Vec::new(),
+            in_group: false,
         }
     }
 
@@ -166,6 +178,7 @@ impl Journal {
         Ok(Self {
             sink: Some(sink),
             pending: Vec::new(),
+            in_group: false,
         })
     }
 
@@ -189,6 +202,29 @@ impl Journal {
         if self.sink.is_some() {
             push_frame(&mut self.pending, kind, payload);
         }
+    }
+
+    /// What is staged until [`Journal::end_group`] is kept as a whole or not at all.
+    pub(crate) fn begin_group(&mut self) -> Group {
+        if self.sink.is_none() || self.in_group {
+            return Group(None);
+        }
+        self.in_group = true;
+        let start = self.pending.len();
+        self.pending.extend_from_slice(&[0; HEADER]);
+        self.pending.push(Kind::Group as u8);
+        Group(Some(start))
+    }
+
+    pub(crate) fn end_group(&mut self, group: Group) {
+        let Group(Some(start)) = group else { return };
+        self.in_group = false;
+        let body = start + HEADER;
+        if self.pending.len() == body + 1 {
+            return self.pending.truncate(start);
+        }
+        let header = header(&[&self.pending[body..]]);
+        self.pending[start..body].copy_from_slice(&header);
     }
 
     /// Hands everything staged to the operating system.
@@ -271,57 +307,6 @@ impl Sink {
         }
         Ok(())
     }
-}
-
-fn push_frame(into: &mut Vec<u8>, kind: Kind, payload: &[u8]) {
-    let length = u32::try_from(payload.len() + 1).expect("records are far below 4 GiB");
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(&[kind as u8]);
-    hasher.update(payload);
-    into.extend_from_slice(&length.to_le_bytes());
-    into.extend_from_slice(&hasher.finalize().to_le_bytes());
-    into.push(kind as u8);
-    into.extend_from_slice(payload);
-}
-
-/// Replays whole frames and returns how many bytes they took.
-fn read_frames(bytes: &[u8], replay: &mut impl FnMut(Kind, &[u8])) -> usize {
-    let mut at = 0;
-    while let Some((kind, payload, next)) = frame_at(bytes, at) {
-        replay(kind, payload);
-        at = next;
-    }
-    at
-}
-
-/// Whether these bytes are the beginning of a frame whose rest was never written, as a kill leaves it. A frame that is
-/// whole but wrong was damaged by something else, and what follows it was acknowledged.
-fn is_torn(rest: &[u8]) -> bool {
-    let Some(length) = rest.first_chunk::<4>() else {
-        return true;
-    };
-    let length = u32::from_le_bytes(*length) as usize;
-    (1..=MAX_FRAME).contains(&length) && rest.len() < HEADER + length
-}
-
-fn frame_at(bytes: &[u8], at: usize) -> Option<(Kind, &[u8], usize)> {
-    let header = bytes.get(at..at + HEADER)?;
-    let length = u32::from_le_bytes(header[..4].try_into().ok()?) as usize;
-    let checksum = u32::from_le_bytes(header[4..].try_into().ok()?);
-    if length == 0 || length > MAX_FRAME {
-        return None;
-    }
-    let body = bytes.get(at + HEADER..at + HEADER + length)?;
-    if crc32fast::hash(body) != checksum {
-        return None;
-    }
-    let kind = match body[0] {
-        0 => Kind::Snapshot,
-        1 => Kind::Change,
-        2 => Kind::Event,
-        _ => return None,
-    };
-    Some((kind, &body[1..], at + HEADER + length))
 }
 
 fn append_to(path: &Path) -> io::Result<File> {

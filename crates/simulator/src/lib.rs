@@ -31,6 +31,7 @@ mod change;
 mod connection;
 mod control;
 mod device_api;
+mod digital_twin;
 mod dps;
 mod edge;
 mod edge_methods;
@@ -63,7 +64,7 @@ pub use dps::{DpsLever, EnrollFault};
 pub use history::{
     ConnectionEvent, ConnectionState, PropertyChange, Revision, RevisionSection, TwinRevisions,
 };
-pub use hub::{Credentials, IdentityFault, InvokeError, SendError, TwinFault};
+pub use hub::{Credentials, IdentityFault, InvokeError, RoutingFault, SendError, TwinFault};
 pub use journal::JournalError;
 pub use levers::{Lever, LinkState, Target};
 pub use listening::Ports;

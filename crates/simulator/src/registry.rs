@@ -20,9 +20,10 @@ pub(crate) use settings::{Settings, Standing};
 use crate::authentication::Authentication;
 use crate::certificates::Certificate;
 use crate::edge::EdgeStore;
-use crate::events::Partition;
+use crate::events::{Come, Partition};
 use crate::hold::Hold;
 use crate::notices::Notices;
+use crate::routing::Definition;
 
 /// Everything the hub keeps, apart from the events themselves.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -39,11 +40,30 @@ pub(crate) struct Registry {
     /// What waits for back ends.
     #[serde(default)]
     pub(crate) notices: Notices,
+    /// Message routing, once somebody has set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) routing: Option<Box<Definition>>,
+    /// The newest of the events of connections.
+    #[serde(default)]
+    pub(crate) connection_events: ConnectionEvents,
     /// The number the next event gets; written into snapshots only.
     pub(crate) next_event: u64,
     /// How far each partition of the event log has come; written into snapshots only.
     #[serde(default)]
     pub(crate) partitions: Vec<Partition>,
+    /// The same of the event hubs behind custom endpoints; written into snapshots only.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) event_hubs: BTreeMap<String, Come>,
+}
+
+/// Where the numbering of connections' events is: their numbers grow, whatever the clock does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConnectionEvents {
+    /// The latest time that any had, in milliseconds of Unix time.
+    pub(crate) at_ms: i64,
+    /// How many there have been.
+    pub(crate) count: u64,
 }
 
 /// One device identity.

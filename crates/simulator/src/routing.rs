@@ -1,4 +1,12 @@
-//! An edge hub's routes: compiled from `$edgeHub`'s desired properties, asked for each message.
+//! Routes: an edge hub's here, compiled from `$edgeHub`'s desired properties and asked for each message; those of the
+//! hub itself below.
+
+mod definition;
+mod message;
+mod table;
+#[cfg(test)]
+mod tests;
+mod trial;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -10,6 +18,10 @@ use manifest::route::{MessageSource, Route, RoutedMessage, Sink, read_body};
 use manifest::{NamedRoute, StoreAndForward};
 use serde_json::{Map, Value};
 
+pub(crate) use self::definition::{BUILT_IN, Definition, Problem};
+pub(crate) use self::message::HubMessage;
+pub(crate) use self::table::Table;
+pub(crate) use self::trial::test;
 use crate::edge::{Destination, Endpoint};
 
 /// The routes in force.
@@ -116,7 +128,18 @@ fn compile(name: &str, value: &Value) -> Result<NamedRoute, String> {
     })
 }
 
-/// A message as the routes look at it. The body is parsed when a route first asks for it.
+/// An application property. Hub and edgeHub compare their names without case.
+fn property<'p>(properties: &'p Properties, name: &str) -> Option<&'p str> {
+    let application = &properties.application;
+    application.get(name).or_else(|| {
+        application
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .and_then(|(_, value)| value)
+    })
+}
+
+/// A message as an edge's routes look at it. The body is parsed when a route first asks for it.
 #[derive(Debug)]
 pub(crate) struct Candidate<'a> {
     source: MessageSource<'a>,
@@ -162,16 +185,7 @@ impl RoutedMessage for Candidate<'_> {
     }
 
     fn property(&self, name: &str) -> Option<Cow<'_, str>> {
-        let application = &self.properties.application;
-        let exact = application.get(name);
-        // edgeHub compares property names without case.
-        let found = exact.or_else(|| {
-            application
-                .iter()
-                .find(|(known, _)| known.eq_ignore_ascii_case(name))
-                .and_then(|(_, value)| value)
-        });
-        found.map(Cow::Borrowed)
+        property(self.properties, name).map(Cow::Borrowed)
     }
 
     fn body(&self) -> Option<&Value> {

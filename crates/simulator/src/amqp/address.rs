@@ -2,6 +2,7 @@
 
 use super::performative::Fault;
 use crate::events::PARTITIONS;
+use crate::hub::Hub;
 
 /// The Event Hubs-compatible name of the built-in endpoint: `EntityPath` in its connection string.
 pub(crate) const EVENT_HUB: &str = "iothub-ehub-events";
@@ -11,49 +12,77 @@ pub(crate) const EVENT_HUB: &str = "iothub-ehub-events";
 pub(crate) enum Node {
     /// Tokens are put here.
     Cbs,
-    /// Questions about the event hub and its partitions.
-    Management,
+    /// Questions about an event hub and its partitions.
+    Management { event_hub: String },
     /// Events of a partition, as a consumer group's reader gets them.
-    Partition { group: String, partition: usize },
+    Partition {
+        event_hub: String,
+        group: String,
+        partition: usize,
+    },
     /// Cloud-to-device messages.
     Devicebound,
 }
 
 impl Node {
-    /// The node at an address, given as a path or as a URI.
+    /// The node at an address, given as a path or as a URI. Whether there is such an event hub is another question.
     pub(crate) fn at(address: &str) -> Result<Self, Fault> {
         let path = path_of(address);
         let segments: Vec<&str> = path.split('/').collect();
         let is = |at: usize, name: &str| segments[at].eq_ignore_ascii_case(name);
         match segments.len() {
             1 if is(0, "$cbs") => Ok(Self::Cbs),
-            1 if is(0, "$management") => Ok(Self::Management),
-            2 if is(0, EVENT_HUB) && is(1, "$management") => Ok(Self::Management),
+            1 if is(0, "$management") => Ok(Self::Management {
+                event_hub: EVENT_HUB.to_owned(),
+            }),
+            2 if is(1, "$management") => Ok(Self::Management {
+                event_hub: segments[0].to_owned(),
+            }),
             2 if is(0, "messages") && is(1, "devicebound") => Ok(Self::Devicebound),
-            5 if is(0, EVENT_HUB) && is(1, "ConsumerGroups") && is(3, "Partitions") => {
-                Ok(Self::Partition {
-                    group: segments[2].to_lowercase(),
-                    partition: partition(segments[4])?,
-                })
-            }
-            _ => Err(Fault::new(
-                "amqp:not-found",
-                format!("The messaging entity '{path}' could not be found."),
-            )),
+            5 if is(1, "ConsumerGroups") && is(3, "Partitions") => Ok(Self::Partition {
+                event_hub: segments[0].to_owned(),
+                group: segments[2].to_lowercase(),
+                partition: partition(segments[4])?,
+            }),
+            _ => Err(not_found(path)),
         }
+    }
+
+    /// The same node under the name that its event hub has.
+    ///
+    /// # Errors
+    /// When there is no such event hub.
+    pub(crate) fn found_in(mut self, hub: &Hub) -> Result<Self, Fault> {
+        if let Self::Management { event_hub } | Self::Partition { event_hub, .. } = &mut self {
+            let found = hub.event_hub(event_hub);
+            *event_hub = found.ok_or_else(|| not_found(event_hub))?;
+        }
+        Ok(self)
     }
 
     /// What a token must open for this node; nothing for the one that takes tokens.
     pub(crate) fn resource(&self) -> Option<String> {
         match self {
             Self::Cbs => None,
-            Self::Management => Some(format!("{EVENT_HUB}/$management")),
-            Self::Partition { group, partition } => Some(format!(
-                "{EVENT_HUB}/ConsumerGroups/{group}/Partitions/{partition}"
+            Self::Management { event_hub } => Some(format!("{event_hub}/$management")),
+            Self::Partition {
+                event_hub,
+                group,
+                partition,
+            } => Some(format!(
+                "{event_hub}/ConsumerGroups/{group}/Partitions/{partition}"
             )),
             Self::Devicebound => Some("messages/devicebound".to_owned()),
         }
     }
+}
+
+/// The refusal of a name that leads nowhere.
+pub(crate) fn not_found(name: &str) -> Fault {
+    Fault::new(
+        "amqp:not-found",
+        format!("The messaging entity '{name}' could not be found."),
+    )
 }
 
 /// Reads a partition's id.
@@ -103,15 +132,25 @@ mod tests {
 
     #[test]
     fn a_node_is_found_by_path_and_by_uri() {
+        let management = Node::Management {
+            event_hub: EVENT_HUB.into(),
+        };
         let reader = Node::Partition {
+            event_hub: EVENT_HUB.into(),
             group: "$default".into(),
             partition: 3,
         };
         for (address, node) in [
             ("$cbs", Node::Cbs),
             ("/$cbs", Node::Cbs),
-            ("$management", Node::Management),
-            ("iothub-ehub-events/$management", Node::Management),
+            ("$management", management.clone()),
+            ("iothub-ehub-events/$management", management),
+            (
+                "hot/$management",
+                Node::Management {
+                    event_hub: "hot".into(),
+                },
+            ),
             (
                 "iothub-ehub-events/ConsumerGroups/$Default/Partitions/3",
                 reader.clone(),
@@ -132,10 +171,7 @@ mod tests {
         for (address, condition) in [
             ("", "amqp:not-found"),
             ("another", "amqp:not-found"),
-            (
-                "another/ConsumerGroups/$Default/Partitions/0",
-                "amqp:not-found",
-            ),
+            ("another/ConsumerGroups/$Default", "amqp:not-found"),
             (
                 "iothub-ehub-events/ConsumerGroups/$Default/Partitions/4",
                 "com.microsoft:argument-out-of-range",

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::address::{self, EVENT_HUB};
+use super::address;
 use super::claims::Claims;
 use super::message::{Message, Status, answer};
 use super::value::Value;
@@ -25,26 +25,22 @@ pub(crate) fn serve(hub: &Hub, claims: &Claims, request: &Message, now: Timestam
 }
 
 fn read(hub: &Hub, claims: &Claims, request: &Message, now: Timestamp) -> Result<Value, Status> {
-    if !claims.allow(&format!("{EVENT_HUB}/$management"), now) {
+    let name = request.text("name").unwrap_or_default();
+    let missing = || Status::new(404, address::not_found(name).description);
+    if !claims.allow(&format!("{name}/$management"), now) {
         return Err(Status::new(401, "no token opens the event hub"));
     }
     if request.text("operation") != Some("READ") {
         return Err(Status::new(400, "the operation is not READ"));
     }
-    let name = request.text("name").unwrap_or_default();
-    if !name.eq_ignore_ascii_case(EVENT_HUB) {
-        return Err(Status::new(
-            404,
-            format!("The messaging entity '{name}' could not be found."),
-        ));
-    }
+    let name = hub.event_hub(name).ok_or_else(missing)?;
     match request.text("type") {
-        Some("com.microsoft:eventhub") => Ok(event_hub(hub)),
+        Some("com.microsoft:eventhub") => Ok(event_hub(hub, &name)),
         Some("com.microsoft:partition") => {
             let id = request.text("partition").unwrap_or_default();
             let partition =
                 address::partition(id).map_err(|fault| Status::new(404, fault.description))?;
-            Ok(partition_of(hub, partition))
+            partition_of(hub, &name, partition).ok_or_else(missing)
         }
         _ => Err(Status::new(
             400,
@@ -53,10 +49,10 @@ fn read(hub: &Hub, claims: &Claims, request: &Message, now: Timestamp) -> Result
     }
 }
 
-fn event_hub(hub: &Hub) -> Value {
+fn event_hub(hub: &Hub, name: &str) -> Value {
     let ids = (0..PARTITIONS).map(|id| text(id.to_string()));
     map([
-        ("name", text(EVENT_HUB)),
+        ("name", text(name)),
         ("type", text("com.microsoft:eventhub")),
         (
             "created_at",
@@ -67,8 +63,8 @@ fn event_hub(hub: &Hub) -> Value {
     ])
 }
 
-fn partition_of(hub: &Hub, id: usize) -> Value {
-    let (partition, first) = hub.partition(id);
+fn partition_of(hub: &Hub, name: &str, id: usize) -> Option<Value> {
+    let (partition, first) = hub.partition(name, id)?;
     let (offset, enqueued) = match partition.next {
         0 => ("-1".to_owned(), NEVER_MS),
         _ => (
@@ -76,8 +72,8 @@ fn partition_of(hub: &Hub, id: usize) -> Value {
             partition.last_enqueued_ms,
         ),
     };
-    map([
-        ("name", text(EVENT_HUB)),
+    Some(map([
+        ("name", text(name)),
         ("type", text("com.microsoft:partition")),
         ("partition", text(id.to_string())),
         ("begin_sequence_number", Value::Long(first as i64)),
@@ -88,7 +84,7 @@ fn partition_of(hub: &Hub, id: usize) -> Value {
         ("last_enqueued_offset", text(offset)),
         ("last_enqueued_time_utc", Value::Timestamp(enqueued)),
         ("is_partition_empty", Value::Bool(first == partition.next)),
-    ])
+    ]))
 }
 
 fn text(text: impl Into<String>) -> Value {

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
+use super::address::not_found;
 use super::performative::Fault;
 use crate::hub::Hub;
 use crate::lock;
@@ -25,8 +26,8 @@ pub(crate) struct EventEndpoint {
     readers: Mutex<HashMap<Group, Vec<Arc<Seat>>>>,
 }
 
-/// A consumer group's name, and a partition.
-type Group = (String, usize);
+/// An event hub, a consumer group's name in it, and a partition.
+type Group = (String, String, usize);
 
 #[derive(Debug)]
 struct Seat {
@@ -52,6 +53,20 @@ impl EventEndpoint {
             readers: Mutex::default(),
         }
     }
+
+    /// Ends the readers of event hubs that are gone.
+    pub(crate) fn keep_readers(&self, is_there: impl Fn(&str) -> bool) {
+        for ((event_hub, ..), seats) in lock(&self.readers).iter() {
+            if is_there(event_hub) {
+                continue;
+            }
+            for seat in seats {
+                // It may have lost already; the first reason stands.
+                let _ = seat.lost.set(not_found(event_hub));
+                seat.wake.notify_one();
+            }
+        }
+    }
 }
 
 impl Reader {
@@ -61,12 +76,11 @@ impl Reader {
     /// When a reader with a higher epoch is there, or too many without one.
     pub(crate) fn seat(
         hub: Arc<Hub>,
-        group: String,
-        partition: usize,
+        (event_hub, group, partition): (&str, &str, usize),
         epoch: Option<i64>,
         wake: Arc<Notify>,
     ) -> Result<Self, Fault> {
-        let key = (group, partition);
+        let key = (event_hub.to_owned(), group.to_owned(), partition);
         let seat = Arc::new(Seat {
             epoch,
             lost: OnceLock::new(),

@@ -196,7 +196,7 @@ impl Session {
                 self.answer(node, &message, body);
                 Ok(())
             }
-            Node::Management => {
+            Node::Management { .. } => {
                 let body = management::serve(hub, around.claims, &message, now);
                 self.answer(node, &message, body);
                 Ok(())
@@ -317,10 +317,17 @@ fn open(attach: &Attach, around: &mut Around<'_>) -> Result<(Link, Value), Fault
     let own = if attach.receiver { &source } else { &target };
     let address_of_node = address(own)
         .ok_or_else(|| Fault::new("amqp:invalid-field", "The link leads to no address."))?;
-    let node = Node::at(&address_of_node)?;
+    let node = Node::at(&address_of_node)?.found_in(around.hub)?;
     may_have(&node, around.claims, around.now)?;
     match (&node, attach.receiver) {
-        (Node::Partition { group, partition }, true) => {
+        (
+            Node::Partition {
+                event_hub,
+                group,
+                partition,
+            },
+            true,
+        ) => {
             let asked = match &attach.desired_capabilities {
                 Value::Array(names) => names.iter().any(|name| name.as_text() == Some(METRICS)),
                 name => name.as_text() == Some(METRICS),
@@ -331,17 +338,17 @@ fn open(attach: &Attach, around: &mut Around<'_>) -> Result<(Link, Value), Fault
             };
             let epoch = attach.properties.get(EPOCH).and_then(Value::as_signed);
             let (hub, wake) = (around.hub.clone(), around.wake.clone());
-            let reader = Reader::seat(hub.clone(), group.clone(), *partition, epoch, wake)?;
+            let reader = Reader::seat(hub.clone(), (event_hub, group, *partition), epoch, wake)?;
             let filters = source.get(7).unwrap_or(&Value::Null);
-            let events = EventStream::open(hub, *partition, filters, asked, reader)?;
+            let events = EventStream::open(hub, (event_hub, *partition), filters, asked, reader)?;
             let outlet = Outlet::new(node, attach, address(&target), Some(events));
             Ok((Link::Outlet(Box::new(outlet)), offered))
         }
-        (Node::Cbs | Node::Management, true) => {
+        (Node::Cbs | Node::Management { .. }, true) => {
             let outlet = Outlet::new(node, attach, address(&target), None);
             Ok((Link::Outlet(Box::new(outlet)), Value::Null))
         }
-        (Node::Cbs | Node::Management | Node::Devicebound, false) => {
+        (Node::Cbs | Node::Management { .. } | Node::Devicebound, false) => {
             Ok((Link::Inlet(Inlet::new(node, attach)), Value::Null))
         }
         (Node::Partition { .. }, false) | (Node::Devicebound, true) => Err(Fault::new(

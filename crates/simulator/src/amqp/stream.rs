@@ -12,6 +12,7 @@ use super::message::{self, Property};
 use super::performative::Fault;
 use super::readers::Reader;
 use super::value::Value;
+use crate::events::Source;
 use crate::hub::{Hub, Place, Reading};
 
 /// The filter that clients say their place with.
@@ -24,6 +25,7 @@ const BATCH: usize = 64;
 #[derive(Debug)]
 pub(crate) struct EventStream {
     hub: Arc<Hub>,
+    event_hub: String,
     partition: usize,
     /// Offset to go on from.
     next: u64,
@@ -39,7 +41,7 @@ impl EventStream {
     /// When they cannot be read, or name a place beyond the newest event.
     pub(crate) fn open(
         hub: Arc<Hub>,
-        partition: usize,
+        (event_hub, partition): (&str, usize),
         filters: &Value,
         metrics: bool,
         reader: Reader,
@@ -56,7 +58,7 @@ impl EventStream {
                 })?
             }
         };
-        let next = hub.find(partition, place).map_err(|fault| {
+        let next = hub.find(event_hub, partition, place).map_err(|fault| {
             let (what, value) = match place {
                 Place::Sequence { value, .. } => ("sequence number", value),
                 Place::Offset { value, .. } => ("offset", value),
@@ -72,6 +74,7 @@ impl EventStream {
         })?;
         Ok(Self {
             hub,
+            event_hub: event_hub.to_owned(),
             partition,
             next,
             metrics,
@@ -89,9 +92,9 @@ impl EventStream {
         let metrics = self.metrics.then_some(now);
         let most = most.min(BATCH);
         let take = |reading: &Reading<'_>| queue.push_back(encode(reading, metrics));
-        let (next, more) = self
-            .hub
-            .read_partition(self.partition, self.next, most, take);
+        let (next, more) =
+            self.hub
+                .read_partition(&self.event_hub, self.partition, self.next, most, take);
         self.next = next;
         more
     }
@@ -181,32 +184,25 @@ fn annotations(out: &mut BytesMut, reading: &Reading<'_>, given: &Properties) ->
         encoding::symbol(out, name);
         encoding::timestamp(out, event.enqueued_ms);
     }
-    let (scope, module) = match event.module {
-        "" => ("device", None),
-        module => ("module", Some(module)),
-    };
-    let (kind, issuer) = if reading.by_certificate {
-        ("x509", "external")
-    } else {
-        ("sas", "iothub")
-    };
-    let method = format!(
-        r#"{{"scope":"{scope}","type":"{kind}","issuer":"{issuer}","acceptingIpFilterRule":null}}"#
-    );
+    let module = Some(event.module);
+    let own = event.source == Source::Telemetry;
+    // Who signed in how is said of messages; what the hub tells by itself has no sender.
+    let method = own.then(|| auth_method(reading));
+    let of_sender = |text| own.then_some(text);
     let texts = [
         ("iothub-connection-device-id", Some(event.device)),
         ("iothub-connection-module-id", module),
         (
             "iothub-connection-auth-generation-id",
-            Some(reading.generation),
+            of_sender(reading.generation),
         ),
-        ("iothub-connection-auth-method", Some(&*method)),
+        ("iothub-connection-auth-method", method.as_deref()),
         ("iothub-message-source", Some(event.source.name())),
         (
             "iothub-interface-id",
             given.get(SystemProperty::InterfaceId),
         ),
-        ("dt-dataschema", Some(reading.model_id)),
+        ("dt-dataschema", of_sender(reading.model_id)),
         ("dt-subject", given.get(SystemProperty::Component)),
         ("x-opt-output-name", given.get(SystemProperty::OutputName)),
     ];
@@ -219,6 +215,22 @@ fn annotations(out: &mut BytesMut, reading: &Reading<'_>, given: &Properties) ->
         }
     }
     count
+}
+
+/// How the sender signed in, as a text that is JSON.
+fn auth_method(reading: &Reading<'_>) -> String {
+    let scope = match reading.placed.event.module {
+        "" => "device",
+        _ => "module",
+    };
+    let (kind, issuer) = if reading.by_certificate {
+        ("x509", "external")
+    } else {
+        ("sas", "iothub")
+    };
+    format!(
+        r#"{{"scope":"{scope}","type":"{kind}","issuer":"{issuer}","acceptingIpFilterRule":null}}"#
+    )
 }
 
 /// A system property that has a field of its own in a message's properties.

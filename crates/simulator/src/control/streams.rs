@@ -13,6 +13,7 @@ use serde::Deserialize;
 use tokio_stream::wrappers::BroadcastStream;
 
 use super::{Fault, Shared};
+use crate::routing::BUILT_IN;
 
 /// Events read under one lock.
 const AT_ONCE: usize = 256;
@@ -20,6 +21,8 @@ const AT_ONCE: usize = 256;
 #[derive(Deserialize)]
 pub(super) struct Wanted {
     device: Option<String>,
+    /// `events` (default) for the built-in endpoint, or a custom endpoint's name.
+    endpoint: Option<String>,
     /// `latest` (default), `earliest`, or a sequence number.
     from: Option<String>,
     /// `false` ends the answer with the newest event instead of waiting for more.
@@ -36,8 +39,13 @@ pub(super) async fn events(
     State(simulator): Shared,
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Fault> {
+    let endpoint = wanted.endpoint.as_deref().unwrap_or(BUILT_IN).to_owned();
+    let next = simulator.next_event_at(&endpoint).ok_or_else(|| {
+        let message = format!("there is no endpoint {endpoint:?}; GET /control/routing shows them");
+        Fault::new(StatusCode::BAD_REQUEST, message)
+    })?;
     let from = match wanted.from.as_deref() {
-        None | Some("latest") => simulator.next_event(),
+        None | Some("latest") => next,
         Some("earliest") => 1,
         Some(number) => number.parse().map_err(|_| {
             let message =
@@ -47,10 +55,12 @@ pub(super) async fn events(
     };
     let stop = simulator.stopped();
     let lines = stream::unfold((simulator, from), move |(simulator, from)| {
-        let device = wanted.device.clone();
+        let (device, endpoint) = (wanted.device.clone(), endpoint.clone());
         async move {
             loop {
-                let (events, next) = simulator.events(from, device.as_deref(), AT_ONCE);
+                // Without the endpoint the answer ends.
+                let (events, next) =
+                    simulator.events_at(&endpoint, from, device.as_deref(), AT_ONCE)?;
                 if !events.is_empty() || next > from {
                     let mut lines = String::new();
                     for event in events {
@@ -62,7 +72,7 @@ pub(super) async fn events(
                 if !wanted.follow {
                     return None;
                 }
-                simulator.events_after(from).await;
+                simulator.events_after_at(&endpoint, from).await;
             }
         }
     });

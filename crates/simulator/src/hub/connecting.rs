@@ -106,6 +106,7 @@ impl Hub {
         // A client may only hear that it is connected when what this changed is kept.
         if let Err(error) = self.commit(&mut core) {
             core.live.remove(&attached.identity);
+            core.tell_connection(&attached.identity, attached.face, false);
             let code = Some(ReturnCode::ServerUnavailable);
             return Err(refused(Refusal {
                 code,
@@ -191,6 +192,7 @@ impl Hub {
                     .insert(attached.identity.clone(), Timestamp::now());
             }
             core.edge_client_changed(&attached.identity, attached.face);
+            core.tell_connection(&attached.identity, attached.face, false);
             if let Err(error) = self.commit(&mut core) {
                 tracing::error!(%error, "the journal cannot be written");
             }
@@ -308,8 +310,10 @@ impl Core {
             locked: HashMap::new(),
         };
         self.left.remove(&identity);
-        if let Some(older) = self.live.insert(identity.clone(), live) {
-            older.mailbox.end(EndReason::TakenOver);
+        match self.live.insert(identity.clone(), live) {
+            // It is connected as it was.
+            Some(older) => older.mailbox.end(EndReason::TakenOver),
+            None => self.tell_connection(&identity, face, true),
         }
         self.edge_client_changed(&identity, face);
         // A token is good to its last second; one that is let in within the skew is good to the skew's end.

@@ -20,26 +20,6 @@ use crate::trace::What;
 
 impl Hub {
     /// Events from `sequence` on, of one device or of all, as JSON; and where to read on.
-    pub(crate) fn events(&self, from: u64, device: Option<&str>, most: usize) -> (Vec<Value>, u64) {
-        let core = self.lock();
-        let mut next = from.min(core.events.next_sequence());
-        let mut found = Vec::new();
-        for (sequence, event) in core.events.read_from(from) {
-            if found.len() == most {
-                return (found, next);
-            }
-            next = sequence + 1;
-            if device.is_none_or(|device| device == event.device) {
-                found.push(event.to_json(sequence));
-            }
-        }
-        (found, next)
-    }
-
-    /// The sequence number the next event gets.
-    pub(crate) fn next_event(&self) -> u64 {
-        self.lock().events.next_sequence()
-    }
 
     /// Moves a lever.
     pub(crate) fn pull(&self, target: &Target, lever: Lever) -> std::io::Result<()> {
@@ -163,6 +143,7 @@ impl Core {
         };
         match (state, store.offline.clone()) {
             (LinkState::Cut, None) => {
+                self.tell_connections_behind(edge, false);
                 let offline = Box::new(self.twins_go_offline(edge));
                 self.record(Change::UpstreamCut {
                     device: edge.to_owned(),
@@ -173,6 +154,7 @@ impl Core {
                 self.record(Change::UpstreamRestored {
                     device: edge.to_owned(),
                 });
+                self.tell_connections_behind(edge, true);
                 self.twins_come_online(edge, &offline);
                 self.pump_upstream(edge);
             }

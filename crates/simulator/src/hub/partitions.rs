@@ -1,9 +1,11 @@
-//! The event log as its readers ask for it, partition by partition.
+//! The event logs as their readers ask for them: whole, or partition by partition.
+
+use hub_proto::identity::Identity;
+use serde_json::Value;
 
 use super::Hub;
 use crate::authentication::Authentication;
-use crate::events::{Partition, Placed};
-use hub_proto::identity::Identity;
+use crate::events::{EventLog, Partition, Placed};
 
 /// Events looked at under one lock, so that clients get their turn while a reader catches up.
 const LOOK: usize = 1024;
@@ -50,19 +52,54 @@ pub(crate) struct Reading<'a> {
 }
 
 impl Hub {
-    /// How far a partition has come, and the sequence number of the oldest event kept.
-    pub(crate) fn partition(&self, partition: usize) -> (Partition, u64) {
+    /// Events at the built-in endpoint from `sequence` on, of one device or of all, as JSON; and where to read on.
+    pub(crate) fn events(&self, from: u64, device: Option<&str>, most: usize) -> (Vec<Value>, u64) {
+        read_log(&self.lock().events, from, device, most)
+    }
+
+    /// The same of an endpoint as routes name it; nothing where there is none.
+    pub(crate) fn events_at(
+        &self,
+        endpoint: &str,
+        from: u64,
+        device: Option<&str>,
+        most: usize,
+    ) -> Option<(Vec<Value>, u64)> {
+        let event_hub = self.event_hub_of(endpoint)?;
         let core = self.lock();
-        (
-            core.events.partitions()[partition],
-            core.events.first_in(partition),
-        )
+        Some(read_log(core.log(&event_hub)?, from, device, most))
+    }
+
+    /// The sequence number the next event gets at the built-in endpoint.
+    pub(crate) fn next_event(&self) -> u64 {
+        self.lock().events.next_sequence()
+    }
+
+    /// The same of an endpoint.
+    pub(crate) fn next_event_at(&self, endpoint: &str) -> Option<u64> {
+        let event_hub = self.event_hub_of(endpoint)?;
+        let core = self.lock();
+        core.log(&event_hub).map(EventLog::next_sequence)
+    }
+
+    /// How far a partition of an event hub that is there has come, and the sequence number of the oldest event kept.
+    pub(crate) fn partition(&self, event_hub: &str, partition: usize) -> Option<(Partition, u64)> {
+        let core = self.lock();
+        let log = core.log(event_hub)?;
+        Some((log.partitions()[partition], log.first_in(partition)))
     }
 
     /// The offset to read from.
-    pub(crate) fn find(&self, partition: usize, place: Place) -> Result<u64, PlaceFault> {
+    pub(crate) fn find(
+        &self,
+        event_hub: &str,
+        partition: usize,
+        place: Place,
+    ) -> Result<u64, PlaceFault> {
         let core = self.lock();
-        let events = &core.events;
+        let Some(events) = core.log(event_hub) else {
+            return Ok(0);
+        };
         let end = events.next_sequence();
         let come = events.partitions()[partition];
         let known = |value: u64, count: u64, last: u64| match value < count {
@@ -98,16 +135,19 @@ impl Hub {
     /// may be more by then.
     pub(crate) fn read_partition(
         &self,
+        event_hub: &str,
         partition: usize,
         offset: u64,
         most: usize,
         mut take: impl FnMut(&Reading<'_>),
     ) -> (u64, bool) {
         let core = self.lock();
-        let come = core.events.partitions()[partition];
+        let Some(events) = core.log(event_hub) else {
+            return (offset, false);
+        };
+        let come = events.partitions()[partition];
         let (mut next, mut taken) = (offset, 0);
-        for (looked, (number, placed)) in core.events.read_partition(partition, offset).enumerate()
-        {
+        for (looked, (number, placed)) in events.read_partition(partition, offset).enumerate() {
             if taken == most || looked == LOOK {
                 return (next, true);
             }
@@ -129,6 +169,21 @@ impl Hub {
         }
         (next, false)
     }
+}
+
+fn read_log(log: &EventLog, from: u64, device: Option<&str>, most: usize) -> (Vec<Value>, u64) {
+    let mut next = from.min(log.next_sequence());
+    let mut found = Vec::new();
+    for (sequence, event) in log.read_from(from) {
+        if found.len() == most {
+            break;
+        }
+        next = sequence + 1;
+        if device.is_none_or(|device| device == event.device) {
+            found.push(event.to_json(sequence));
+        }
+    }
+    (found, next)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ mod kills;
 mod pipelining;
 mod provisioning;
 mod queries;
+mod routing;
 mod topics;
 
 const INPUTS: &str = "devices/edge01/modules/light/inputs/#";

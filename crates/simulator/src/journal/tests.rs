@@ -38,6 +38,37 @@ fn a_kill_at_any_byte_keeps_a_prefix_of_whole_frames() {
 }
 
 #[test]
+fn a_kill_keeps_all_of_a_group_or_nothing() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let mut journal = Journal::open(dir.path(), |_, _| {}).expect("it opens");
+    journal.stage(Kind::Change, b"before");
+    let group = journal.begin_group();
+    journal.stage(Kind::Change, b"one");
+    let inner = journal.begin_group();
+    journal.stage(Kind::Event, b"two");
+    journal.end_group(inner);
+    journal.stage(Kind::Routed, b"three");
+    journal.end_group(group);
+    let empty = journal.begin_group();
+    journal.end_group(empty);
+    journal.commit().expect("it writes");
+    drop(journal);
+    let path = segment_path(dir.path(), 1);
+    let whole = fs::read(&path).expect("the segment is there");
+    let kinds = |frames: Vec<(Kind, Vec<u8>)>| {
+        let kinds = frames.into_iter().map(|(kind, _)| kind);
+        kinds.collect::<Vec<_>>()
+    };
+    let all = [Kind::Change, Kind::Change, Kind::Event, Kind::Routed];
+    assert_eq!(kinds(replayed(dir.path())), all);
+    for cut in 0..whole.len() {
+        fs::write(&path, &whole[..cut]).expect("it is cut");
+        let kept = kinds(replayed(dir.path()));
+        assert!(kept.len() <= 1, "{cut}: {kept:?}");
+    }
+}
+
+#[test]
 fn a_new_segment_starts_with_the_snapshot_and_old_ones_go() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut journal = Journal::open(dir.path(), |_, _| {}).expect("it opens");

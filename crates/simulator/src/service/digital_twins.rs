@@ -1,7 +1,6 @@
 //! Twins in the words of a device's Plug and Play model: `/digitaltwins/{device}` and its commands.
 //!
-//! A property has one value, the device's, and its metadata say what was wanted and how the device took it. A property or
-//! command of a component lies below it (`azure-iot-protocols`, section 8).
+//! A property or command of a component lies below it (`azure-iot-protocols`, section 8).
 
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -12,12 +11,11 @@ use super::answer::Fault;
 use super::methods::refused;
 use super::reading::{self, Part};
 use super::{Asked, identity, not_allowed, query_value};
+use crate::digital_twin::{MARKER, shown};
 use crate::hub::{Caller, Right};
 use crate::rest::document;
 
 const COMMAND_STATUS: HeaderName = HeaderName::from_static("x-ms-command-statuscode");
-/// What tells a component from a property whose value is an object.
-const MARKER: &str = "__t";
 
 impl Asked<'_> {
     /// `/digitaltwins/{device}`
@@ -96,82 +94,6 @@ fn tag(response: &mut Response, twin: &Value) {
     if let Ok(tag) = HeaderValue::try_from(format!("\"{tag}\"")) {
         response.headers_mut().insert(header::ETAG, tag);
     }
-}
-
-/// The digital twin that a twin is.
-fn shown(twin: &Value) -> Value {
-    let mut shown = interface(
-        &twin["properties"]["desired"],
-        &twin["properties"]["desired"]["$metadata"],
-        &twin["properties"]["reported"],
-        &twin["properties"]["reported"]["$metadata"],
-    );
-    shown["$dtId"] = twin["deviceId"].clone();
-    shown["$metadata"]["$model"] = twin["modelId"].clone();
-    shown
-}
-
-/// One interface: the device's own, or a component's.
-fn interface(
-    desired: &Value,
-    desired_metadata: &Value,
-    reported: &Value,
-    reported_metadata: &Value,
-) -> Value {
-    let (mut shown, mut metadata) = (Map::new(), Map::new());
-    let names = [reported, desired]
-        .into_iter()
-        .flat_map(Value::as_object)
-        .flat_map(Map::keys)
-        .filter(|name| !name.starts_with('$') && *name != MARKER);
-    for name in names {
-        if shown.contains_key(name) || metadata.contains_key(name) {
-            continue;
-        }
-        let (wanted, is) = (&desired[name], &reported[name]);
-        let (wanted_metadata, is_metadata) = (&desired_metadata[name], &reported_metadata[name]);
-        if is_component(wanted) || is_component(is) {
-            let component = interface(wanted, wanted_metadata, is, is_metadata);
-            shown.insert(name.clone(), component);
-            continue;
-        }
-        let mut about = Map::new();
-        if !wanted.is_null() {
-            about.insert("desiredValue".to_owned(), wanted.clone());
-            about.insert(
-                "desiredVersion".to_owned(),
-                wanted_metadata["$lastUpdatedVersion"].clone(),
-            );
-        }
-        let updated = match is {
-            Value::Null => &wanted_metadata["$lastUpdated"],
-            _ => &is_metadata["$lastUpdated"],
-        };
-        about.insert("lastUpdateTime".to_owned(), updated.clone());
-        let is_acknowledged = is.get("ac").is_some() && is.get("av").is_some();
-        if is_acknowledged {
-            for (short, long) in [
-                ("av", "ackVersion"),
-                ("ac", "ackCode"),
-                ("ad", "ackDescription"),
-            ] {
-                if let Some(value) = is.get(short) {
-                    about.insert(long.to_owned(), value.clone());
-                }
-            }
-        }
-        let value = if is_acknowledged { &is["value"] } else { is };
-        if !value.is_null() {
-            shown.insert(name.clone(), value.clone());
-        }
-        metadata.insert(name.clone(), Value::Object(about));
-    }
-    shown.insert("$metadata".to_owned(), Value::Object(metadata));
-    Value::Object(shown)
-}
-
-fn is_component(value: &Value) -> bool {
-    value[MARKER] == "c"
 }
 
 /// The desired properties that a JSON patch of a digital twin asks for.

@@ -115,7 +115,10 @@ fn fill(hub: &Hub, bodies: &[&[u8]]) -> usize {
         hub.lock().take("pump7", body);
     }
     (0..4)
-        .find(|number| hub.partition(*number).0.next > 0)
+        .find(|number| {
+            hub.partition(EVENT_HUB, *number)
+                .is_some_and(|(come, _)| come.next > 0)
+        })
         .expect("it is somewhere")
 }
 

@@ -29,6 +29,8 @@ enum Step {
     Module(bool),
     Configure(u64),
     Unconfigure,
+    /// Every event to a custom endpoint, or as usual.
+    Route(bool),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -46,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::Module),
         1 => (0..3u64).prop_map(Step::Configure),
         1 => Just(Step::Unconfigure),
+        2 => any::<bool>().prop_map(Step::Route),
     ]
 }
 
@@ -126,6 +129,15 @@ fn take(hub: &Hub, step: &Step) {
         Step::Unconfigure => {
             let _ = hub.remove_configuration("winter", Precondition::None);
         }
+        Step::Route(all) => {
+            let usual = json!({});
+            let document = if *all {
+                routing::everything_to_all()
+            } else {
+                usual
+            };
+            routing::set(hub, document);
+        }
         Step::Acknowledge => {
             for settles in received(&light)
                 .expect("connected")
@@ -138,11 +150,13 @@ fn take(hub: &Hub, step: &Step) {
     }
 }
 
-fn everything(hub: &Hub) -> (Value, Vec<Value>) {
+fn everything(hub: &Hub) -> (Value, [Vec<Value>; 2]) {
     let core = hub.lock();
     let registry = serde_json::to_value(&core.registry).expect("plain data");
     drop(core);
-    (registry, hub.events(1, None, usize::MAX).0)
+    let routed = hub.events_at("all", 1, None, usize::MAX);
+    let routed = routed.map_or_else(Vec::new, |(events, _)| events);
+    (registry, [hub.events(1, None, usize::MAX).0, routed])
 }
 
 proptest! {
