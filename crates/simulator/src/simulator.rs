@@ -1,6 +1,7 @@
 //! The simulator as a whole: how it starts, what it offers, and how it stops.
 
 mod connection_strings;
+mod events;
 mod history;
 mod provisioning;
 mod starting;
@@ -23,13 +24,11 @@ use tokio_util::task::TaskTracker;
 
 use crate::dps::Dps;
 use crate::hub::{
-    Caller, Credentials, Hub, IdentityFault, InvokeError, POLICIES, RoutingFault, SendError,
-    TwinFault,
+    Caller, Credentials, Hub, IdentityFault, InvokeError, POLICIES, SendError, TwinFault,
 };
 use crate::journal::JournalError;
 use crate::levers::{Lever, Target};
 use crate::pki::{Authority, PkiError};
-use crate::routing::{BUILT_IN, Definition};
 use crate::trace::Observation;
 use crate::{control, lock, workload};
 
@@ -308,67 +307,6 @@ impl Simulator {
         body: Vec<u8>,
     ) -> Result<String, SendError> {
         self.hub.send(to, properties, body.into())
-    }
-
-    /// The sequence number the next event at the hub gets.
-    #[must_use]
-    pub fn next_event(&self) -> u64 {
-        self.hub.next_event()
-    }
-
-    /// Events at the hub from `sequence` on, of one device or of all; and where to read on.
-    #[must_use]
-    pub fn events(&self, from: u64, device: Option<&str>, most: usize) -> (Vec<Value>, u64) {
-        self.hub.events(from, device, most)
-    }
-
-    /// As [`Simulator::events`], at an endpoint of the hub's routing by its name; nothing where there is none.
-    #[must_use]
-    pub fn events_at(
-        &self,
-        endpoint: &str,
-        from: u64,
-        device: Option<&str>,
-        most: usize,
-    ) -> Option<(Vec<Value>, u64)> {
-        self.hub.events_at(endpoint, from, device, most)
-    }
-
-    /// As [`Simulator::next_event`], at an endpoint.
-    #[must_use]
-    pub fn next_event_at(&self, endpoint: &str) -> Option<u64> {
-        self.hub.next_event_at(endpoint)
-    }
-
-    /// Resolves when the built-in endpoint has more than it had at `from`.
-    pub async fn events_after(&self, from: u64) {
-        self.events_after_at(BUILT_IN, from).await;
-    }
-
-    /// Resolves when an endpoint has more than it had at `from`, or is gone.
-    pub async fn events_after_at(&self, endpoint: &str, from: u64) {
-        loop {
-            let grown = self.hub.new_events.notified();
-            if self
-                .hub
-                .next_event_at(endpoint)
-                .is_none_or(|next| next > from)
-            {
-                return;
-            }
-            grown.await;
-        }
-    }
-
-    /// Puts a routing in force: the document that a hub's resource has as `properties.routing`.
-    ///
-    /// # Errors
-    /// When it breaks rules, or cannot be kept.
-    pub fn set_routing(&self, document: Value) -> Result<(), RoutingFault> {
-        let definition = Definition::read(document)?;
-        self.hub
-            .set_routing(definition)
-            .map_err(RoutingFault::Journal)
     }
 
     /// The live story: one observation for each thing that happens from here on.

@@ -19,8 +19,6 @@ use crate::routing::{Candidate, Routes};
 use crate::trace::What;
 
 impl Hub {
-    /// Events from `sequence` on, of one device or of all, as JSON; and where to read on.
-
     /// Moves a lever.
     pub(crate) fn pull(&self, target: &Target, lever: Lever) -> std::io::Result<()> {
         let mut core = self.lock();

@@ -23,6 +23,7 @@ mod calls;
 mod certificates;
 mod history;
 mod kills;
+mod own_events;
 mod pipelining;
 mod provisioning;
 mod queries;
