@@ -91,12 +91,18 @@ const scenarios = {
       priority: 10,
     };
     const made = await body(registry.addConfiguration(configuration));
+    const device = { deviceId: `${prefix}-heated` };
+    await registry.create(device);
+    await registry.updateTwin(device.deviceId, { tags: { site: 'north' } }, '*');
+    const heated = await body(registry.getTwin(device.deviceId));
+    const counted = await body(registry.getConfiguration(prefix));
     const changed = await body(registry.updateConfiguration({ ...made, priority: 11 }));
     const stale = await fault(() => registry.updateConfiguration(made));
     const forced = await body(registry.updateConfiguration({ ...made, priority: 12 }, true));
     const listed = (await body(registry.getConfigurations())).map(({ id }) => id);
     await registry.removeConfiguration(prefix);
     const gone = await fault(() => registry.getConfiguration(prefix));
+    const cold = await body(registry.getTwin(device.deviceId));
     const modulesContent = {
       $edgeAgent: { 'properties.desired': { modules: { sensor: {} } } },
       $edgeHub: { 'properties.desired': { routes: {} } },
@@ -104,7 +110,7 @@ const scenarios = {
     };
     await registry.applyConfigurationContentOnDevice(edge, { modulesContent });
     const sensor = await body(registry.getModuleTwin(edge, 'sensor'));
-    return { made, changed, stale, forced, listed, gone, sensor };
+    return { made, heated, counted, changed, stale, forced, listed, gone, cold, sensor };
   },
 
   async methods({ deviceId, moduleId }) {

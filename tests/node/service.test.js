@@ -80,6 +80,10 @@ test('configurations are made, changed and removed, and one device is deployed t
   const { id: edge } = await simulator.addDevice({ edge: true });
   const seen = await operate('configurations', { edge });
   assert.deepEqual([seen.made.priority, seen.changed.priority, seen.forced.priority], [10, 11, 12]);
+  assert.equal(seen.heated.properties.desired.heating, true);
+  assert.deepEqual(seen.heated.configurations, { [seen.made.id]: { status: 'Applied' } });
+  assert.equal(seen.counted.systemMetrics.results.appliedCount, 1);
+  assert.equal(seen.cold.properties.desired.heating, undefined);
   assert.equal(seen.stale, 'InvalidEtagError');
   assert.ok(seen.listed.includes(seen.made.id));
   // The SDK has no name for it.

@@ -313,7 +313,7 @@ def test_what_a_configuration_asks_is_tested_first(simulator):
     assert list(tested.custom_metric_query_errors) == ["none"]
     with pytest.raises(HttpOperationError) as error:
         manager.create_configuration(Configuration(id=new_id("c"), target_condition="tags.site="))
-    assert refused(error) == (400, "ArgumentInvalid")
+    assert refused(error) == (400, "InvalidConfigurationTargetCondition")
 
 
 def test_a_deployment_is_put_on_an_edge_device(simulator, registry):

@@ -47,6 +47,14 @@ macro_rules! error_codes {
 error_codes! {
     /// Bad body or parameters.
     ArgumentInvalid = 400_004, 400;
+    /// A target condition that is none.
+    InvalidConfigurationTargetCondition = 400_401, 400;
+    /// A configuration's content that is none.
+    InvalidConfigurationContent = 400_402, 400;
+    /// A configuration's content is what it was made with.
+    CannotModifyImmutableConfigurationContent = 400_403, 400;
+    /// A configuration's metric that is no query.
+    InvalidConfigurationCustomMetricsQuery = 400_404, 400;
     /// A second connection of the identity ended this one.
     ConnectionForcefullyClosedOnNewConnection = 400_027, 0;
     /// Bad token.
@@ -67,8 +75,8 @@ error_codes! {
     DeviceConnectionClosedRemotely = 404_104, 0;
     /// No such deployment configuration.
     ConfigurationNotFound = 404_301, 404;
-    /// Create of a deployment configuration that is there. The name is the service's; its number is not documented.
-    ConfigurationAlreadyExists = 409_201, 409;
+    /// Create of a deployment configuration that is there.
+    ConfigurationAlreadyExists = 409_401, 409;
     /// Create of a device that is there.
     DeviceAlreadyExists = 409_001, 409;
     /// Two connections of one identity.
@@ -85,6 +93,8 @@ error_codes! {
     TooManyDevices = 413_002, 413;
     /// Too many modules on one device.
     TooManyModulesOnDevice = 413_003, 413;
+    /// As many configurations as a hub may have.
+    ConfigurationCountLimitExceeded = 413_101, 413;
     /// Come back later.
     ThrottlingException = 429_001, 429;
     /// The service failed.

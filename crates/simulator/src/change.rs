@@ -14,8 +14,8 @@ use crate::certificates::Certificate;
 use crate::edge::{Accepted, Endpoint, Offline};
 use crate::notices::{Channel, NewRecord};
 use crate::registry::{
-    CloudToDevice, Configuration, ConnectionEvents, Device, Module, Registry, Settings, StoredKey,
-    Subscription,
+    Assignment, CloudToDevice, Configuration, ConnectionEvents, Device, Module, Registry, Settings,
+    StoredKey, Subscription,
 };
 use crate::routing::Definition;
 
@@ -74,6 +74,11 @@ pub(crate) enum Change {
     /// An event of a connection took the next number.
     ConnectionCounted {
         to: ConnectionEvents,
+    },
+    /// Which configurations count for a twin from here on. What they set is a change of its own, before this.
+    Assigned {
+        twin: Identity,
+        assigned: Vec<Assignment>,
     },
     /// A service's PATCH or PUT of a twin: `tags` and `properties.desired`.
     TwinUpdated {
@@ -186,6 +191,11 @@ impl Registry {
             }
             Change::RoutingPut { routing } => self.routing = Some(routing),
             Change::ConnectionCounted { to } => self.connection_events = to,
+            Change::Assigned { twin, assigned } => {
+                if let Some(client) = self.client_mut(&twin) {
+                    client.assigned = assigned;
+                }
+            }
             Change::TwinUpdated {
                 target,
                 document,

@@ -10,6 +10,7 @@
 //! events go), `own_events` (what the hub tells by itself).
 
 mod administration;
+mod assigning;
 mod authorities;
 mod configurations;
 mod connecting;
@@ -23,6 +24,7 @@ mod identities;
 mod identity_documents;
 mod keys;
 mod methods;
+mod metrics;
 mod notices;
 mod own_events;
 mod partitions;
@@ -140,6 +142,7 @@ pub(crate) struct Core {
     live: HashMap<Identity, Live>,
     levers: Levers,
     calls: methods::Calls,
+    assigning: assigning::Assigning,
     /// Deliveries that leave when the journal has what they are about.
     outgoing: Vec<(Arc<Mailbox>, Delivery)>,
     trace: Arc<Trace>,
@@ -219,6 +222,7 @@ impl Hub {
             live: HashMap::new(),
             levers: Levers::default(),
             calls: methods::Calls::default(),
+            assigning: assigning::Assigning::default(),
             outgoing: Vec::new(),
             trace: trace.clone(),
             observed: Vec::new(),
@@ -232,6 +236,7 @@ impl Hub {
         };
         core.install_routing(&names.hub);
         core.compile_all_routes();
+        core.retarget();
         Ok(Self {
             core: Mutex::new(core),
             waiting: AtomicUsize::new(0),

@@ -25,6 +25,7 @@
 //! ```
 
 mod amqp;
+mod assigning;
 mod authentication;
 mod certificates;
 mod change;

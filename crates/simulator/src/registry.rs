@@ -2,6 +2,7 @@
 //!
 //! Plain data, serialised as it is into the journal's snapshots.
 
+mod assignment;
 mod configuration;
 mod settings;
 
@@ -14,6 +15,7 @@ use hub_proto::twin::Twin;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use assignment::{Assignment, section as assignments_section};
 pub(crate) use configuration::Configuration;
 pub(crate) use settings::{Settings, Standing};
 
@@ -133,6 +135,10 @@ pub(crate) struct Client {
     /// Raised by every change of the identity itself; its twin counts for itself.
     #[serde(default)]
     pub(crate) revision: u64,
+    /// The configurations whose target condition it fulfils; those that are applied come first, the weakest of them
+    /// before the others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) assigned: Vec<Assignment>,
 }
 
 /// A granted subscription.

@@ -120,9 +120,9 @@ impl Asked<'_> {
             (["twins", _, "modules", _, "methods"], [_, device, _, module, _]) => {
                 self.invoke(identity(device, Some(module))).await
             }
-            (["configurations"], _) => self.configurations(),
+            (["configurations"], _) => self.configurations().await,
             (["configurations", "testqueries"], _) => self.test_queries(),
-            (["configurations", _], [_, id]) => self.configuration(id),
+            (["configurations", _], [_, id]) => self.configuration(id).await,
             (["digitaltwins", _], [_, device]) => self.digital_twin(device),
             (["digitaltwins", _, "commands", _], [_, device, _, command]) => {
                 self.command(device, None, command).await

@@ -76,6 +76,7 @@ impl Hub {
         // Lives are told in seconds, and looking at every message of a long cut takes its time.
         if now.as_millisecond().abs_diff(core.expired_ms) >= 1000 {
             core.expired_ms = now.as_millisecond();
+            core.assigning.rouse();
             core.expire(now);
         }
         let edges: Vec<String> = core.edges_of(&Target::Everybody);

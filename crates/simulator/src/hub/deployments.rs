@@ -1,19 +1,27 @@
-//! Deployments: what `applyConfigurationContent` makes of an edge device.
+//! Deployments: what becomes of an edge device's modules and their twins.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use hub_proto::identity::Identity;
-use hub_proto::twin::{Twin, Update};
+use hub_proto::twin::{Object, Twin, Update, diff};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::identities::{MANAGED_BY, SYSTEM_MODULES};
 use super::{Core, Hub, IdentityFault, TwinFault};
+use crate::assigning::{Layers, stack};
 use crate::change::Change;
 use crate::mailbox::EndReason;
+
+/// Modules a deployment may have, the runtime's own not counted.
+const MAX_DEPLOYED: usize = 50;
 
 impl Hub {
     /// Applies a deployment (`{"modulesContent": {…}}`) to an edge device, as the service's
     /// `applyConfigurationContent` does: makes missing modules, replaces the desired properties of those named, and
     /// removes the modules an earlier deployment made and this one does not name.
+    ///
+    /// A device that automatic deployments are for gets theirs again.
     ///
     /// # Errors
     /// When the device is no edge device, or the content no deployment; nothing has changed then.
@@ -24,8 +32,12 @@ impl Hub {
     }
 }
 
-/// A twin document for one module, and whether it replaces.
-type Document = (Identity, Value, bool);
+/// A module's desired properties, as a deployment wants them.
+struct Wanted {
+    target: Identity,
+    document: Value,
+    update: Update,
+}
 
 impl Core {
     /// As [`Hub::apply_deployment`], to be committed by the caller.
@@ -35,64 +47,119 @@ impl Core {
         content: &Value,
     ) -> Result<(), IdentityFault> {
         let id = identity.device_id();
-        let device = self
-            .registry
-            .devices
-            .get(id)
-            .ok_or_else(|| IdentityFault::NotFound(identity.clone()))?;
+        let device = self.registry.devices.get(id);
+        let device = device.ok_or_else(|| IdentityFault::NotFound(identity.clone()))?;
         if device.edge.is_none() {
             return Err(IdentityFault::NotEdge(identity.clone()));
         }
-        let content = modules_content(content)?;
-        let named = deployed_modules(content);
+        self.deploy(id, &stack([modules_content(content)?]), true)?;
+        self.assign_anew(id);
+        Ok(())
+    }
+
+    /// Puts a deployment on an edge device. Twins that have what it says already are written only if `always`.
+    ///
+    /// # Errors
+    /// When it is not valid; nothing has changed then.
+    pub(super) fn deploy(
+        &mut self,
+        id: &str,
+        modules: &BTreeMap<String, Layers>,
+        always: bool,
+    ) -> Result<(), IdentityFault> {
+        let wanted = self.check_modules(id, modules, always)?;
+        let named = self.deployed_modules(id, modules);
+        let custom = named
+            .iter()
+            .filter(|module| !SYSTEM_MODULES.contains(&module.as_str()));
+        if custom.count() > MAX_DEPLOYED {
+            let many = format!("it has more than {MAX_DEPLOYED} modules");
+            return Err(IdentityFault::Deployment(many));
+        }
+        let Some(device) = self.registry.devices.get(id) else {
+            return Err(IdentityFault::NotFound(Identity::device(id)?));
+        };
         let stale = device.modules.iter().filter(|(id, module)| {
             let managed = module.managed_by.as_deref() == Some(MANAGED_BY);
-            managed && !named.contains(id) && !SYSTEM_MODULES.contains(&id.as_str())
+            managed && !named.contains(*id) && !SYSTEM_MODULES.contains(&id.as_str())
         });
         let stale: Vec<String> = stale.map(|(id, _)| id.clone()).collect();
-        let documents = self.check_content(id, content)?;
-        for module in &named {
-            if self
-                .client(&Identity::module(id, module.as_str())?)
-                .is_none()
-            {
-                self.add_module(id, module, true);
-            }
+        let missing = named.iter().filter(|id| !device.modules.contains_key(*id));
+        let missing: Vec<&String> = missing.collect();
+        for module in &missing {
+            Identity::module(id, module.as_str())?;
+        }
+        for module in missing {
+            self.add_module(id, module, true);
         }
         for module in stale {
             self.remove_module(id, module)?;
         }
-        for (target, document, replace) in documents {
-            self.update_twin(&target, document, replace)
-                .map_err(|source| refused(&target, source))?;
+        for wanted in wanted {
+            let replace = wanted.update == Update::Replace;
+            self.update_twin(&wanted.target, wanted.document, replace)
+                .map_err(|source| refused(&wanted.target, source))?;
         }
         Ok(())
     }
 
     /// The twin documents of a deployment, each of which its module's twin will take.
-    fn check_content(
+    fn check_modules(
         &self,
         device: &str,
-        content: &Map<String, Value>,
-    ) -> Result<Vec<Document>, IdentityFault> {
+        modules: &BTreeMap<String, Layers>,
+        always: bool,
+    ) -> Result<Vec<Wanted>, IdentityFault> {
         let now = Timestamp::now();
-        let mut documents = Vec::new();
-        for module in deployed_modules(content) {
+        let mut wanted = Vec::new();
+        for (module, layers) in modules {
             let target = Identity::module(device, module.as_str())?;
             let known = self.client(&target).map(|client| client.twin.clone());
             let mut twin = known.unwrap_or_else(|| Twin::new(now));
-            for (document, replace) in desired_documents(content.get(&module)) {
-                let update = if replace {
-                    Update::Replace
-                } else {
-                    Update::Merge
-                };
-                twin.update(&document, update, now)
-                    .map_err(|error| refused(&target, TwinFault::Document(error)))?;
-                documents.push((target.clone(), document, replace));
+            let current = twin.desired().value();
+            let desired = layers.on(current);
+            if layers.is_empty() || !always && desired == *current {
+                continue;
             }
+            let (desired, update) = if layers.is_whole() {
+                (desired, Update::Replace)
+            } else {
+                (diff(current, &desired), Update::Merge)
+            };
+            let document = json!({"properties": {"desired": desired}});
+            twin.update(&document, update, now)
+                .map_err(|error| refused(&target, TwinFault::Document(error)))?;
+            wanted.push(Wanted {
+                target,
+                document,
+                update,
+            });
         }
-        Ok(documents)
+        Ok(wanted)
+    }
+
+    /// Module ids a deployment is about: those with content, and those the agent is to run with it. What the agent runs
+    /// already is of the deployment only where that adds to it.
+    fn deployed_modules(
+        &self,
+        device: &str,
+        modules: &BTreeMap<String, Layers>,
+    ) -> BTreeSet<String> {
+        let agent = modules.get("$edgeAgent").filter(|agent| !agent.is_empty());
+        let desired = agent.map(|layers| {
+            let agent = Identity::module(device, "$edgeAgent").ok();
+            let known = agent.and_then(|agent| self.client(&agent));
+            match known {
+                Some(client) => layers.on(client.twin.desired().value()),
+                None => layers.on(&Object::new()),
+            }
+        });
+        let run = desired.as_ref().and_then(|desired| desired.get("modules"));
+        let run = run
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(Object::keys);
+        modules.keys().chain(run).cloned().collect()
     }
 
     pub(super) fn remove_module(&mut self, device: &str, id: String) -> Result<(), IdentityFault> {
@@ -113,16 +180,39 @@ impl Core {
 /// Whether this is a deployment at all, to be known before there is a device to try it on.
 ///
 /// # Errors
-/// When it has no modules' part.
+/// When it has no modules' part, or that names what no module can be or have.
 pub(crate) fn check_deployment(content: &Value) -> Result<(), IdentityFault> {
-    modules_content(content).map(|_| ())
+    let modules = stack([modules_content(content)?]);
+    let now = Timestamp::UNIX_EPOCH;
+    for (module, layers) in &modules {
+        let target = Identity::module("device", module.as_str())?;
+        let document = json!({"properties": {"desired": layers.on(&Object::new())}});
+        Twin::new(now)
+            .update(&document, Update::Replace, now)
+            .map_err(|error| refused(&target, TwinFault::Document(error)))?;
+    }
+    Ok(())
 }
 
-fn modules_content(content: &Value) -> Result<&Map<String, Value>, IdentityFault> {
-    content
-        .get("modulesContent")
-        .and_then(Value::as_object)
-        .ok_or_else(|| IdentityFault::Deployment("it has no object \"modulesContent\"".to_owned()))
+fn modules_content(content: &Value) -> Result<&Object, IdentityFault> {
+    let invalid = |what: String| IdentityFault::Deployment(what);
+    let content = content.get("modulesContent").and_then(Value::as_object);
+    let content =
+        content.ok_or_else(|| invalid("it has no object \"modulesContent\"".to_owned()))?;
+    for (module, sections) in content {
+        let sections = sections
+            .as_object()
+            .ok_or_else(|| invalid(format!("{module} is no object")))?;
+        if sections
+            .get("properties.desired")
+            .is_some_and(|all| !all.is_object())
+        {
+            return Err(invalid(format!(
+                "{module}'s properties.desired is no object"
+            )));
+        }
+    }
+    Ok(content)
 }
 
 fn refused(target: &Identity, source: TwinFault) -> IdentityFault {
@@ -130,36 +220,4 @@ fn refused(target: &Identity, source: TwinFault) -> IdentityFault {
         module: target.module_id().unwrap_or_default().to_owned(),
         source: Box::new(source),
     }
-}
-
-/// Module ids a deployment is about: those with content, and those the agent is to run.
-fn deployed_modules(content: &Map<String, Value>) -> Vec<String> {
-    let agent = content
-        .get("$edgeAgent")
-        .and_then(|agent| agent.pointer("/properties.desired/modules"));
-    let run = agent
-        .and_then(Value::as_object)
-        .into_iter()
-        .flat_map(Map::keys);
-    let mut named: Vec<String> = content.keys().chain(run).cloned().collect();
-    named.sort_unstable();
-    named.dedup();
-    named
-}
-
-/// Twin documents of one module's content: `properties.desired` replaces the section, a layered
-/// `properties.desired.a.b` sets one part of it.
-fn desired_documents(sections: Option<&Value>) -> Vec<(Value, bool)> {
-    let mut documents = Vec::new();
-    for (key, value) in sections.and_then(Value::as_object).into_iter().flatten() {
-        if key == "properties.desired" {
-            documents.insert(0, (json!({"properties": {"desired": value}}), true));
-        } else if let Some(path) = key.strip_prefix("properties.desired.") {
-            let nested = path
-                .rsplit('.')
-                .fold(value.clone(), |inner, name| json!({name: inner}));
-            documents.push((json!({"properties": {"desired": nested}}), false));
-        }
-    }
-    documents
 }

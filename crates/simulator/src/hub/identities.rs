@@ -342,5 +342,6 @@ pub(super) fn new_client() -> Client {
         model_id: String::new(),
         subscriptions: Vec::new(),
         revision: 0,
+        assigned: Vec::new(),
     }
 }

@@ -124,6 +124,7 @@ impl Hub {
         let mut device = self.lock().registry.devices.get(id).cloned()?;
         device.queue = CloudToDeviceQueue::default();
         device.client.subscriptions.clear();
+        device.client.assigned.clear();
         if device.edge.is_some() {
             device.edge = Some(EdgeStore::default());
         }
@@ -131,6 +132,8 @@ impl Hub {
         device.client.generation.clone_from(&generation);
         for module in device.modules.values_mut() {
             module.client.subscriptions.clear();
+            // The other hub has configurations of its own.
+            module.client.assigned.clear();
             module.client.generation.clone_from(&generation);
         }
         Some(device)

@@ -12,7 +12,7 @@ use query::{Collection, Document, Outcome, Page, Paging, Path, Query, Resume, St
 use serde_json::{Value, json};
 
 use super::{Core, Hub};
-use crate::registry::{Client, Device};
+use crate::registry::{Client, Device, assignments_section};
 
 /// A device's id, and a module's or the empty text.
 pub(crate) type Key = (String, String);
@@ -137,13 +137,7 @@ impl Core {
         device: &'c Device,
         of_modules: bool,
     ) -> impl Iterator<Item = ((&'c str, &'c str), TwinView<'c>)> {
-        let view = move |module: Option<&'c str>, client| TwinView {
-            core: self,
-            id,
-            module,
-            device,
-            client,
-        };
+        let view = move |module, client| self.view(id, module, device, client);
         let own = (!of_modules).then(|| ((id, ""), view(None, &device.client)));
         let modules = device.modules.iter().filter(move |_| of_modules);
         own.into_iter().chain(modules.map(move |(module, found)| {
@@ -151,10 +145,27 @@ impl Core {
             ((id, module), view(Some(module), &found.client))
         }))
     }
+
+    /// One twin, as conditions look into it.
+    pub(super) fn view<'c>(
+        &'c self,
+        id: &'c str,
+        module: Option<&'c str>,
+        device: &'c Device,
+        client: &'c Client,
+    ) -> TwinView<'c> {
+        TwinView {
+            core: self,
+            id,
+            module,
+            device,
+            client,
+        }
+    }
 }
 
 /// A twin where it lies. What conditions mostly ask for is found there; for the rest the twin is put together.
-struct TwinView<'c> {
+pub(super) struct TwinView<'c> {
     core: &'c Core,
     id: &'c str,
     module: Option<&'c str>,
@@ -179,6 +190,7 @@ impl Document for TwinView<'_> {
                     _ => None,
                 }
             }
+            ("configurations", _) => made(assignments_section(&self.client.assigned)),
             ("capabilities", _) => made(json!({"iotEdge": self.device.edge.is_some()})),
             ("status" | "connectionState", _) => {
                 let connected = || {

@@ -30,6 +30,7 @@ impl Core {
     }
 
     pub(super) fn apply(&mut self, change: Change) -> Result<Option<Object>, TwinError> {
+        let concerned = self.assigning.concerned(&change);
         let foreseen = TwinHistory::foresee(&self.registry, &change);
         let staged = self.journal.is_durable().then(|| change.clone());
         let told = self.registry.apply(change)?;
@@ -41,6 +42,9 @@ impl Core {
                 Ok(bytes) => self.journal.stage(Kind::Change, &bytes),
                 Err(error) => tracing::error!(%error, "a change cannot be written down"),
             }
+        }
+        if let Some(device) = concerned {
+            self.assigning.note(device);
         }
         Ok(told)
     }
@@ -57,6 +61,7 @@ impl Core {
     }
 
     pub(super) fn commit(&mut self) -> io::Result<()> {
+        self.assign_due();
         self.journal.commit()?;
         for (mailbox, delivery) in self.outgoing.drain(..) {
             mailbox.push(delivery);

@@ -13,7 +13,7 @@ use super::{Batch, Core, Face, Hub, identity_documents};
 use crate::change::Change;
 use crate::history::TwinRevisions;
 use crate::precondition::{Mismatch, Precondition};
-use crate::registry::Filter;
+use crate::registry::{Filter, assignments_section};
 use crate::trace::What;
 
 /// Why a service's twin request failed.
@@ -377,6 +377,9 @@ impl Core {
             edge: device.edge.is_some(),
         });
         twin["x509Thumbprint"] = identity_documents::thumbprints(&client.authentication);
+        if !client.assigned.is_empty() {
+            twin["configurations"] = assignments_section(&client.assigned);
+        }
         if target.module_id().is_none() {
             identity_documents::scopes(&mut twin, target.device_id(), device);
         }

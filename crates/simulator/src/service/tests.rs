@@ -14,6 +14,7 @@ use crate::hub::Names;
 use crate::mailbox::{Delivery, EndReason};
 use crate::wire::Connect;
 
+mod assigning;
 mod authorization;
 mod bulk;
 mod configurations;
@@ -199,7 +200,8 @@ impl Answer {
 
     /// The number of a refusal, whose header, body and status agree.
     fn refused(&self) -> u32 {
-        let name = self.headers.get("iothub-errorcode").expect("the header");
+        let name = self.headers.get("iothub-errorcode");
+        let name = name.unwrap_or_else(|| panic!("{self:?} is no refusal"));
         let name = name.to_str().expect("a name");
         let message = self.body["Message"].as_str().expect("a message");
         let rest = message

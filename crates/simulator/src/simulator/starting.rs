@@ -150,7 +150,7 @@ async fn tick(hub: Arc<Hub>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = ticks.tick() => match hub.tick() {
+            _ = ticks.tick() => match work_off(&hub).await {
                 Ok(()) if failing => {
                     failing = false;
                     tracing::warn!("the journal can be written again");
@@ -163,6 +163,12 @@ async fn tick(hub: Arc<Hub>, stop: CancellationToken) {
             },
         }
     }
+}
+
+/// What is due, and then the devices that configurations have yet to be held against.
+async fn work_off(hub: &Hub) -> io::Result<()> {
+    hub.tick()?;
+    hub.assign_for_a_spell().await
 }
 
 fn make_private(directory: &Path) -> io::Result<()> {

@@ -28,7 +28,7 @@ enum Step {
     Remove,
     Module(bool),
     Configure(u64),
-    Unconfigure,
+    Unconfigure(u64),
     /// Every event to a custom endpoint, or as usual.
     Route(bool),
 }
@@ -47,7 +47,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Remove),
         1 => any::<bool>().prop_map(Step::Module),
         1 => (0..3u64).prop_map(Step::Configure),
-        1 => Just(Step::Unconfigure),
+        1 => (0..3u64).prop_map(Step::Unconfigure),
         2 => any::<bool>().prop_map(Step::Route),
     ]
 }
@@ -118,16 +118,22 @@ fn take(hub: &Hub, step: &Step) {
             let _ = hub.administer(&identity("leaf/m"), step);
         }
         Step::Configure(priority) => {
+            // Each priority is another configuration, since the content of one never changes.
             let configuration = serde_json::from_value(json!({
-                "labels": {}, "content": {}, "targetCondition": "*", "priority": priority, "metrics": {},
+                "labels": {}, "targetCondition": "deviceId != 'edge01'", "content": {
+                    "deviceContent": {"properties.desired.a": {"p": priority}}}, "priority": priority, "metrics": {},
                 "created": Timestamp::UNIX_EPOCH, "updated": Timestamp::UNIX_EPOCH, "revision": 0,
             }));
             let configuration = configuration.expect("a configuration");
-            hub.put_configuration("winter", configuration, Precondition::None)
-                .expect("taken");
+            hub.put_configuration(
+                &format!("winter{priority}"),
+                configuration,
+                Precondition::None,
+            )
+            .expect("taken");
         }
-        Step::Unconfigure => {
-            let _ = hub.remove_configuration("winter", Precondition::None);
+        Step::Unconfigure(priority) => {
+            let _ = hub.remove_configuration(&format!("winter{priority}"), Precondition::None);
         }
         Step::Route(all) => {
             let usual = json!({});

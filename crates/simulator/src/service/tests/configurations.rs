@@ -15,10 +15,14 @@ async fn a_configuration_is_made_read_changed_and_removed() {
         made["content"],
         json!({"deviceContent": {"properties.desired.heating": true}})
     );
-    assert_eq!(made["systemMetrics"], json!({"results": {}, "queries": {}}));
+    assert_eq!(
+        made["systemMetrics"]["results"],
+        json!({"targetedCount": 0, "appliedCount": 0})
+    );
+    assert_eq!(made["metrics"]["results"], json!({"warm": 0}));
     assert_eq!(made["createdTimeUtc"], made["lastUpdatedTimeUtc"]);
     assert_eq!(bench.ask("GET", path, Value::Null).await.body, made);
-    assert_eq!(bench.ask("PUT", path, json!({})).await.refused(), 409_201);
+    assert_eq!(bench.ask("PUT", path, json!({})).await.refused(), 409_401);
 
     let mut change = made.clone();
     change["priority"] = 11.into();
@@ -39,7 +43,7 @@ async fn a_configuration_is_made_read_changed_and_removed() {
     change["content"] = json!({"deviceContent": {"properties.desired.heating": false}});
     assert_eq!(
         bench.ask_if("PUT", path, Some("*"), change).await.refused(),
-        400_004
+        400_403
     );
     bench.made("/configurations/autumn", json!({})).await;
     let listed = bench
@@ -77,6 +81,86 @@ async fn a_configuration_is_made_read_changed_and_removed() {
             .refused(),
         400_004
     );
+}
+
+#[tokio::test]
+async fn what_no_configuration_can_be_is_refused_with_the_hubs_own_numbers() {
+    let bench = Bench::new();
+    let deep = (0..12).fold(json!(1), |inner, _| json!({"a": inner}));
+    for (wrong, number) in [
+        (json!({"priority": -1}), 400_004),
+        (json!({"priority": 1.5}), 400_004),
+        (json!({"priority": 2_147_483_648_u64}), 400_004),
+        (json!({"labels": {"a": 1}}), 400_004),
+        (json!({"labels": []}), 400_004),
+        (json!({"targetCondition": "tags.a ="}), 400_401),
+        (
+            json!({"targetCondition": "FROM devices.modules WHERE a ="}),
+            400_401,
+        ),
+        (
+            json!({"targetCondition": "*", "content": {"moduleContent": {}}}),
+            400_401,
+        ),
+        (
+            json!({"targetCondition": "FROM devices.modules WHERE moduleId = 'a'", "content": {"deviceContent": {}}}),
+            400_401,
+        ),
+        (
+            json!({"content": {"deviceContent": {}, "modulesContent": {}}}),
+            400_402,
+        ),
+        (
+            json!({"content": {"deviceContent": {"properties.reported.a": 1}}}),
+            400_402,
+        ),
+        (
+            json!({"content": {"deviceContent": {"properties.desired..a": 1}}}),
+            400_402,
+        ),
+        (
+            json!({"content": {"deviceContent": {"properties.desired": 1}}}),
+            400_402,
+        ),
+        (
+            json!({"content": {"deviceContent": {"properties.desired": deep}}}),
+            400_402,
+        ),
+        (json!({"content": {"modulesContent": {"a b": {}}}}), 400_402),
+        (json!({"content": {"modulesContent": {"a": []}}}), 400_402),
+        (
+            json!({"content": {"modulesContent": {"a": {"properties.desired": "x"}}}}),
+            400_402,
+        ),
+        (json!({"content": {"deviceContent": []}}), 400_004),
+        (json!({"metrics": {"queries": {"a": "SELECT"}}}), 400_404),
+        (json!({"metrics": {"queries": {"a": 1}}}), 400_004),
+    ] {
+        let answer = bench.ask("PUT", "/configurations/a", wrong.clone()).await;
+        assert_eq!(answer.refused(), number, "{wrong}");
+    }
+    assert_eq!(
+        bench.ask("GET", "/configurations", Value::Null).await.body,
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn a_hub_has_a_hundred_configurations_and_a_hundred_deployments() {
+    let bench = Bench::new();
+    let contents = [
+        json!({"deviceContent": {}}),
+        json!({"modulesContent": {"$edgeAgent": {"properties.desired": {}}}}),
+    ];
+    for (kind, content) in contents.into_iter().enumerate() {
+        let document = json!({"content": content});
+        for number in 0..100 {
+            let path = format!("/configurations/k{kind}n{number}");
+            bench.made(&path, document.clone()).await;
+        }
+        let one_more = bench.ask("PUT", "/configurations/one-more", document).await;
+        assert_eq!(one_more.refused(), 413_101);
+    }
 }
 
 #[tokio::test]
