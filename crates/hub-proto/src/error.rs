@@ -65,6 +65,8 @@ error_codes! {
     IotHubQuotaExceeded = 403_002, 403;
     /// Fifty cloud-to-device messages are waiting already.
     DeviceMaximumQueueDepthExceeded = 403_004, 403;
+    /// Ten files are being uploaded by the device already.
+    DeviceMaximumActiveFileUploadLimitExceeded = 403_006, 403;
     /// No such device.
     DeviceNotFound = 404_001, 404;
     /// No such module.

@@ -10,12 +10,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::blob::change::BlobChange;
 use crate::certificates::Certificate;
 use crate::edge::{Accepted, Endpoint, Offline};
 use crate::notices::{Channel, NewRecord};
 use crate::registry::{
     Assignment, CloudToDevice, Configuration, ConnectionEvents, Device, Module, Registry, Settings,
-    StoredKey, Subscription,
+    StoredKey, Subscription, Upload,
 };
 use crate::routing::Definition;
 
@@ -116,6 +117,22 @@ pub(crate) enum Change {
     NoticeSettled {
         channel: Channel,
         sequence: u64,
+    },
+    /// Something happened in the blob store.
+    Blobs {
+        what: Box<BlobChange>,
+    },
+    /// A device was told where to put a file.
+    UploadBegun {
+        id: String,
+        upload: Box<Upload>,
+    },
+    /// It is done, or gave up, or took too long.
+    UploadEnded {
+        id: String,
+        /// What back ends hear of it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        notice: Option<NewRecord>,
     },
     EdgeAccepted {
         device: String,
@@ -252,6 +269,16 @@ impl Registry {
             }
             Change::NoticeSettled { channel, sequence } => {
                 self.notices.of_mut(channel).remove(sequence);
+            }
+            Change::Blobs { what } => self.blobs.apply(*what),
+            Change::UploadBegun { id, upload } => {
+                self.uploads.insert(id, *upload);
+            }
+            Change::UploadEnded { id, notice } => {
+                self.uploads.remove(&id);
+                if let Some(record) = notice {
+                    self.notices.of_mut(Channel::Files).add(record);
+                }
             }
             Change::EdgeAccepted { device, message } => {
                 if let Some(edge) = self.edge_mut(&device) {

@@ -3,6 +3,7 @@
 //! It shows keys and moves levers. Whoever serves it keeps strangers out: by a loopback address, and by turning away
 //! requests that come from another site's pages.
 
+mod blobs;
 mod certificates;
 mod dps;
 mod history;
@@ -65,6 +66,7 @@ pub(crate) fn router(simulator: Arc<Simulator>) -> Router {
             get(certificates::list).post(certificates::put),
         )
         .route("/control/certificates/{name}", delete(certificates::remove))
+        .merge(blobs::router())
         .merge(dps::router())
         .merge(history::router())
         .route("/control/routing", get(routing::get).put(routing::put))

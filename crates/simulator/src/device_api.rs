@@ -1,8 +1,9 @@
-//! What devices ask of the hub over HTTPS: their messages, one by one.
+//! What devices ask of the hub over HTTPS: their messages, one by one, and where to put files.
 //!
 //! The paths lie among the service API's; who asks is the device itself, with its own token or certificate, or with the
 //! token of a policy that lets devices connect.
 
+mod files;
 mod messages;
 
 use axum::http::header;
@@ -24,7 +25,7 @@ struct Asked<'a> {
 }
 
 /// Answers a device's request; nothing if the path is none of its.
-pub(crate) fn answer(hub: &Hub, parts: &Parts, path: &[&str]) -> Option<Response> {
+pub(crate) fn answer(hub: &Hub, parts: &Parts, path: &[&str], body: &[u8]) -> Option<Response> {
     let words: Vec<String> = path.iter().map(|word| word.to_ascii_lowercase()).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let ["devices", _, rest @ ..] = words.as_slice() else {
@@ -32,6 +33,11 @@ pub(crate) fn answer(hub: &Hub, parts: &Parts, path: &[&str]) -> Option<Response
     };
     let asked = || Asked::new(hub, parts, path[1]);
     let answered = match (rest, path) {
+        (["files"], _) => asked().and_then(|asked| asked.begin_upload(body)),
+        (["files", "notifications"], _) => asked().and_then(|asked| asked.end_upload(None, body)),
+        (["files", "notifications", _], [.., correlation]) => {
+            asked().and_then(|asked| asked.end_upload(Some(correlation), body))
+        }
         (["messages", "devicebound"], _) => asked().and_then(|asked| asked.receive()),
         (["messages", "devicebound", _], [.., token]) => {
             asked().and_then(|asked| asked.complete(token))

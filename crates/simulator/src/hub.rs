@@ -12,6 +12,7 @@
 mod administration;
 mod assigning;
 mod authorities;
+mod blobs;
 mod configurations;
 mod connecting;
 mod control;
@@ -19,6 +20,7 @@ mod deliveries;
 mod deployments;
 mod faults;
 mod feedback;
+mod files;
 mod held_messages;
 mod identities;
 mod identity_documents;
@@ -53,10 +55,12 @@ use tokio::time::Instant;
 
 pub(crate) use administration::{Step, Wanted};
 pub(crate) use authorities::AuthorityFault;
+pub(crate) use blobs::{Among, BlobFault};
 pub(crate) use configurations::ConfigurationFault;
 pub(crate) use connecting::{Attached, Refusal};
 pub(crate) use deployments::check_deployment;
 pub(crate) use feedback::Outcome;
+pub(crate) use files::{UploadFault, UploadReport};
 pub(crate) use held_messages::Held;
 pub use identities::{Credentials, IdentityFault};
 pub(crate) use identities::{NewDevice, NewModule};
@@ -71,6 +75,7 @@ pub use sending::SendError;
 pub use twins::TwinFault;
 
 use crate::amqp::EventEndpoint;
+use crate::blob::room::Room;
 use crate::edge::Endpoint;
 use crate::events::{EventHubs, EventLog};
 use crate::history::{ConnectionLog, TwinHistory};
@@ -116,6 +121,8 @@ pub(crate) struct Hub {
     waiting: AtomicUsize,
     pub(crate) names: Names,
     pub(crate) trace: Arc<Trace>,
+    /// Where the bytes of blobs are.
+    pub(crate) room: Arc<Room>,
     /// Told when a client connects or subscribes: method calls may be waiting for it.
     presence: Notify,
     /// Told when the event log has grown, or a notice waits.
@@ -237,7 +244,9 @@ impl Hub {
         core.install_routing(&names.hub);
         core.compile_all_routes();
         core.retarget();
+        let room = Room::open(state, &core.registry.blobs.all_parts());
         Ok(Self {
+            room,
             core: Mutex::new(core),
             waiting: AtomicUsize::new(0),
             names,

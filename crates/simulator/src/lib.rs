@@ -27,6 +27,7 @@
 mod amqp;
 mod assigning;
 mod authentication;
+mod blob;
 mod certificates;
 mod change;
 mod connection;

@@ -5,6 +5,7 @@
 mod assignment;
 mod configuration;
 mod settings;
+mod upload;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -18,8 +19,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use assignment::{Assignment, section as assignments_section};
 pub(crate) use configuration::Configuration;
 pub(crate) use settings::{Settings, Standing};
+pub(crate) use upload::Upload;
 
 use crate::authentication::Authentication;
+use crate::blob::Blobs;
 use crate::certificates::Certificate;
 use crate::edge::EdgeStore;
 use crate::events::{Come, Partition};
@@ -39,6 +42,12 @@ pub(crate) struct Registry {
     /// Configurations by id.
     #[serde(default)]
     pub(crate) configurations: BTreeMap<String, Configuration>,
+    /// Containers and what is in them.
+    #[serde(default)]
+    pub(crate) blobs: Blobs,
+    /// Files that devices are uploading, by correlation id.
+    #[serde(default)]
+    pub(crate) uploads: BTreeMap<String, Upload>,
     /// What waits for back ends.
     #[serde(default)]
     pub(crate) notices: Notices,

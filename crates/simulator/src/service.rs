@@ -15,7 +15,7 @@ mod identities;
 mod methods;
 mod notices;
 mod query;
-mod reading;
+pub(crate) mod reading;
 #[cfg(test)]
 mod tests;
 mod twins;
@@ -41,7 +41,7 @@ use crate::hub::{Hub, Right};
 use crate::policy::{self, PolicyFault};
 use crate::precondition::Precondition;
 use crate::rest::{header_text, segments};
-use crate::{device_api, dps, edge_methods, with_causes};
+use crate::{blob, device_api, dps, edge_methods, with_causes};
 
 /// Longest body: a hundred devices at once, with twins.
 const LONGEST_BODY: usize = 4 << 20;
@@ -59,6 +59,9 @@ pub(crate) async fn serve_request(State(services): State<Services>, request: Req
         return Fault::argument("The path cannot be read.").into_response();
     };
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    if path.first() == Some(&blob::ACCOUNT) {
+        return blob::serve_request(&services.hub, request).await;
+    }
     if !is_ours(&path) {
         return dps::serve_request(State(services.dps), request).await;
     }
@@ -70,7 +73,7 @@ pub(crate) async fn serve_request(State(services): State<Services>, request: Req
     if let Some(response) = edge_methods::answer(&services.hub, &parts, &path, &body).await {
         return response;
     }
-    if let Some(response) = device_api::answer(&services.hub, &parts, &path) {
+    if let Some(response) = device_api::answer(&services.hub, &parts, &path, &body) {
         return response;
     }
     let asked = Asked {

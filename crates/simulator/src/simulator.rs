@@ -30,7 +30,7 @@ use crate::journal::JournalError;
 use crate::levers::{Lever, Target};
 use crate::pki::{Authority, PkiError};
 use crate::trace::Observation;
-use crate::{control, lock, workload};
+use crate::{blob, control, lock, workload};
 
 /// Why a simulator did not start.
 #[derive(Debug, Error)]
@@ -339,6 +339,15 @@ impl Simulator {
         self.stop.cancel();
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// The hub's blob store: host, with the port where it is not the usual one, and path.
+    pub(crate) fn blob_endpoint(&self) -> String {
+        let (host, account) = (&self.hub.names.hub, blob::ACCOUNT);
+        match self.https.port() {
+            443 => format!("{host}/{account}"),
+            port => format!("{host}:{port}/{account}"),
+        }
     }
 
     /// The hub itself, for the control API.

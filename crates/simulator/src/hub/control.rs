@@ -78,6 +78,7 @@ impl Hub {
             core.expired_ms = now.as_millisecond();
             core.assigning.rouse();
             core.expire(now);
+            self.forget_stale_blocks(&mut core, now)?;
         }
         let edges: Vec<String> = core.edges_of(&Target::Everybody);
         for edge in edges {
@@ -183,6 +184,7 @@ impl Core {
         }
         self.give_up_spent(now);
         self.review_notices(now);
+        self.review_uploads(now);
     }
 
     pub(super) fn compile_all_routes(&mut self) {

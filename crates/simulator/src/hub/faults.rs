@@ -3,7 +3,7 @@
 use hub_proto::error::ErrorCode;
 use hub_proto::identity::Identity;
 
-use super::{IdentityFault, InvokeError, SendError, TwinFault};
+use super::{IdentityFault, InvokeError, SendError, TwinFault, UploadFault};
 
 impl IdentityFault {
     /// The hub's number for it.
@@ -57,6 +57,17 @@ impl SendError {
             Self::Module(_) | Self::Ack(_) | Self::Expiry(_) => ErrorCode::ArgumentInvalid,
             Self::QueueFull(_) => ErrorCode::DeviceMaximumQueueDepthExceeded,
             Self::TooLarge(_) | Self::TooManyProperties(_) => ErrorCode::MessageTooLarge,
+            Self::Journal(_) => ErrorCode::ServerError,
+        }
+    }
+}
+
+impl UploadFault {
+    /// The hub's number for it.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::TooMany(_) => ErrorCode::DeviceMaximumActiveFileUploadLimitExceeded,
+            Self::Name(_) | Self::Unknown(_) | Self::Missing(_) => ErrorCode::ArgumentInvalid,
             Self::Journal(_) => ErrorCode::ServerError,
         }
     }

@@ -21,6 +21,7 @@ mod configurations;
 mod digital_twins;
 mod edge_devices;
 mod fields;
+mod files;
 mod identities;
 mod methods;
 mod notices;
