@@ -47,6 +47,10 @@ macro_rules! error_codes {
 error_codes! {
     /// Bad body or parameters.
     ArgumentInvalid = 400_004, 400;
+    /// A container of blobs cannot be read or written.
+    BlobContainerValidationError = 400_008, 400;
+    /// A line of a file of devices cannot be read.
+    DeserializationError = 400_012, 400;
     /// A target condition that is none.
     InvalidConfigurationTargetCondition = 400_401, 400;
     /// A configuration's content that is none.
@@ -63,12 +67,16 @@ error_codes! {
     IotHubUnauthorized = 401_003, 401;
     /// The daily quota is used up.
     IotHubQuotaExceeded = 403_002, 403;
+    /// Another job for import or export is not over yet.
+    JobQuotaExceeded = 403_003, 403;
     /// Fifty cloud-to-device messages are waiting already.
     DeviceMaximumQueueDepthExceeded = 403_004, 403;
     /// Ten files are being uploaded by the device already.
     DeviceMaximumActiveFileUploadLimitExceeded = 403_006, 403;
     /// No such device.
     DeviceNotFound = 404_001, 404;
+    /// No such job.
+    JobNotFound = 404_002, 404;
     /// No such module.
     ModuleNotFound = 404_010, 404;
     /// The target of a method is offline or has not subscribed.
@@ -83,6 +91,8 @@ error_codes! {
     DeviceAlreadyExists = 409_001, 409;
     /// Two connections of one identity.
     LinkCreationConflict = 409_002, 409;
+    /// Scheduling a job under an id that is taken. The service documents neither name nor number.
+    JobAlreadyExists = 409_003, 409;
     /// Create of a module that is there.
     ModuleAlreadyExistsOnDevice = 409_301, 409;
     /// The entity tag does not match.
@@ -99,8 +109,13 @@ error_codes! {
     ConfigurationCountLimitExceeded = 413_101, 413;
     /// Come back later.
     ThrottlingException = 429_001, 429;
+    /// As many jobs as the hub carries out at once are not over yet. The name is the service's; its number is not
+    /// documented.
+    ThrottlingMaxActiveJobCountExceeded = 429_004, 429;
     /// The service failed.
     ServerError = 500_001, 500;
+    /// A job was cancelled before a device had its turn.
+    JobCancelled = 500_002, 500;
     /// The service took too long.
     GenericTimeout = 500_008, 500;
     /// The service is not there.

@@ -15,8 +15,8 @@ use crate::certificates::Certificate;
 use crate::edge::{Accepted, Endpoint, Offline};
 use crate::notices::{Channel, NewRecord};
 use crate::registry::{
-    Assignment, CloudToDevice, Configuration, ConnectionEvents, Device, Module, Registry, Settings,
-    StoredKey, Subscription, Upload,
+    Assignment, CloudToDevice, Configuration, ConnectionEvents, Device, JobStep, Module, Registry,
+    Settings, StoredKey, Subscription, TransferStep, Upload,
 };
 use crate::routing::Definition;
 
@@ -155,6 +155,16 @@ pub(crate) enum Change {
     },
     UpstreamRestored {
         device: String,
+    },
+    /// What becomes of a scheduled job.
+    Job {
+        id: String,
+        step: JobStep,
+    },
+    /// What becomes of a job that imports or exports devices.
+    Transfer {
+        id: String,
+        step: TransferStep,
     },
 }
 
@@ -325,6 +335,8 @@ impl Registry {
                     edge.offline = None;
                 }
             }
+            Change::Job { id, step } => self.apply_job(id, step),
+            Change::Transfer { id, step } => self.apply_transfer(id, step),
         }
         Ok(None)
     }

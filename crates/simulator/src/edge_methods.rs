@@ -80,6 +80,10 @@ impl Hub {
             Err(error @ InvokeError::Throttled) => {
                 Err((StatusCode::TOO_MANY_REQUESTS, error.to_string()))
             }
+            // Only jobs withdraw their calls.
+            Err(error @ InvokeError::Withdrawn) => {
+                Err((StatusCode::SERVICE_UNAVAILABLE, error.to_string()))
+            }
         }
     }
 }

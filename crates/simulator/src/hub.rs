@@ -24,6 +24,7 @@ mod files;
 mod held_messages;
 mod identities;
 mod identity_documents;
+mod jobs;
 mod keys;
 mod methods;
 mod metrics;
@@ -39,6 +40,7 @@ mod sign_in;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod twins;
 
 use std::collections::HashMap;
@@ -64,6 +66,7 @@ pub(crate) use files::{UploadFault, UploadReport};
 pub(crate) use held_messages::Held;
 pub use identities::{Credentials, IdentityFault};
 pub(crate) use identities::{NewDevice, NewModule};
+pub(crate) use jobs::{Due, JobFault};
 pub(crate) use keys::{POLICIES, Right};
 pub(crate) use methods::Caller;
 pub use methods::InvokeError;
@@ -72,6 +75,9 @@ pub(crate) use provisioning::{Provision, Start, check_initial_twin};
 pub(crate) use query::{COLLECTIONS, Key};
 pub use routing::RoutingFault;
 pub use sending::SendError;
+pub(crate) use transfers::{
+    ConfigurationImport, DeviceImport, ImportStep, Line, Lines, PutWhen, Unreadable,
+};
 pub use twins::TwinFault;
 
 use crate::amqp::EventEndpoint;
@@ -79,6 +85,7 @@ use crate::blob::room::Room;
 use crate::edge::Endpoint;
 use crate::events::{EventHubs, EventLog};
 use crate::history::{ConnectionLog, TwinHistory};
+use crate::jobs::Workshop;
 use crate::journal::{Journal, JournalError};
 use crate::levers::{AckPolicy, Levers};
 use crate::lock;
@@ -131,6 +138,8 @@ pub(crate) struct Hub {
     pub(crate) endpoint: EventEndpoint,
     /// Who came, went and was refused.
     pub(crate) connections: ConnectionLog,
+    /// What carries jobs out.
+    pub(crate) work: Workshop,
 }
 
 /// All state, behind the lock.
@@ -150,6 +159,8 @@ pub(crate) struct Core {
     levers: Levers,
     calls: methods::Calls,
     assigning: assigning::Assigning,
+    /// Which devices scheduled jobs have still to do.
+    jobs: jobs::Agenda,
     /// Deliveries that leave when the journal has what they are about.
     outgoing: Vec<(Arc<Mailbox>, Delivery)>,
     trace: Arc<Trace>,
@@ -230,6 +241,7 @@ impl Hub {
             levers: Levers::default(),
             calls: methods::Calls::default(),
             assigning: assigning::Assigning::default(),
+            jobs: jobs::Agenda::default(),
             outgoing: Vec::new(),
             trace: trace.clone(),
             observed: Vec::new(),
@@ -255,6 +267,7 @@ impl Hub {
             new_events: Notify::new(),
             endpoint: EventEndpoint::new(Timestamp::now()),
             connections: ConnectionLog::default(),
+            work: Workshop::default(),
         })
     }
 

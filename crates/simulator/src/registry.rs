@@ -4,7 +4,9 @@
 
 mod assignment;
 mod configuration;
+mod job;
 mod settings;
+mod transfer;
 mod upload;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,7 +20,11 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use assignment::{Assignment, section as assignments_section};
 pub(crate) use configuration::Configuration;
+pub(crate) use job::{End, Job, JobState, JobStep, Progress, Run, Task};
 pub(crate) use settings::{Settings, Standing};
+pub(crate) use transfer::{
+    Container, Direction, ImportProgress, Transfer, TransferState, TransferStep,
+};
 pub(crate) use upload::Upload;
 
 use crate::authentication::Authentication;
@@ -57,6 +63,12 @@ pub(crate) struct Registry {
     /// The newest of the events of connections.
     #[serde(default)]
     pub(crate) connection_events: ConnectionEvents,
+    /// Scheduled jobs by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) jobs: BTreeMap<String, Job>,
+    /// Jobs that import or export devices, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) transfers: BTreeMap<String, Transfer>,
     /// The number the next event gets; written into snapshots only.
     pub(crate) next_event: u64,
     /// How far each partition of the event log has come; written into snapshots only.

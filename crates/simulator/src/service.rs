@@ -1,9 +1,9 @@
-//! The hub's service API over HTTPS: identities, twins, queries, methods and configurations, for back ends.
+//! The hub's service API over HTTPS: identities, twins, queries, methods, configurations and jobs, for back ends.
 //!
 //! Who may ask is said by the shared access policy that signed the request's token. What is asked is answered with the
 //! hub's own numbers and bodies, as `azure-iot-hub` and `azure-iothub` read them.
 //!
-//! **Not here:** jobs, import and export; `docs/service-api.md` lists every operation.
+//! `docs/service-api.md` lists every operation.
 //!
 //! **Invariant:** a client's mistake is a 4xx that names what is wrong; a 5xx means that the journal cannot be written.
 
@@ -12,12 +12,15 @@ mod bulk;
 mod configurations;
 mod digital_twins;
 mod identities;
+mod importing;
+mod jobs;
 mod methods;
 mod notices;
 mod query;
 pub(crate) mod reading;
 #[cfg(test)]
 mod tests;
+mod transfers;
 mod twins;
 
 use std::sync::Arc;
@@ -34,6 +37,7 @@ use hub_proto::sas::SasError;
 use jiff::Timestamp;
 
 pub(crate) use self::answer::Fault;
+pub(crate) use self::importing::{read_configuration, read_device};
 pub(crate) use self::notices::{lock_lost, lock_token};
 use crate::certificates::PeerCertificates;
 use crate::connection::Services;
@@ -85,13 +89,14 @@ pub(crate) async fn serve_request(State(services): State<Services>, request: Req
 }
 
 fn is_ours(path: &[&str]) -> bool {
-    const OURS: [&str; 6] = [
+    const OURS: [&str; 7] = [
         "devices",
         "twins",
         "statistics",
         "configurations",
         "digitaltwins",
         "messages",
+        "jobs",
     ];
     path.first()
         .is_some_and(|first| OURS.iter().any(|ours| first.eq_ignore_ascii_case(ours)))
@@ -134,6 +139,13 @@ impl Asked<'_> {
                 ["digitaltwins", _, "components", _, "commands", _],
                 [_, device, _, component, _, command],
             ) => self.command(device, Some(component), command).await,
+            (["jobs"], _) => self.transfers(),
+            // A job may be called `query` too.
+            (["jobs", "v2", "query"], _) if self.method() == Method::GET => self.jobs(),
+            (["jobs", "v2", _], [_, _, id]) => self.job(id),
+            (["jobs", "v2", _, "cancel"], [_, _, id, _]) => self.cancel_job(id),
+            (["jobs", "create"], _) if self.method() == Method::POST => self.create_transfer(),
+            (["jobs", _], [_, id]) => self.transfer(id),
             (["messages", "servicebound", channel], _) => self.receive_notice(channel),
             (["messages", "servicebound", channel, _], [.., token]) => {
                 self.complete_notice(channel, token)

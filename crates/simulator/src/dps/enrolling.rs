@@ -18,8 +18,9 @@ use thiserror::Error;
 
 use super::change::Change;
 use super::registry::keys;
-use super::{Core, Dps, attestation, webhook};
+use super::{Core, Dps, attestation};
 use crate::hub::check_initial_twin;
+use crate::outgoing::Url;
 use crate::precondition::{Mismatch, Precondition};
 
 /// Bytes the service takes for a key, and makes one of.
@@ -326,9 +327,9 @@ impl Dps {
             (Some(AllocationPolicy::Custom), None) => Err(EnrollFault::Document(
                 super::allocation::AllocationFault::NoWebhook.to_string(),
             )),
-            (_, Some(custom)) => webhook::Url::parse(&custom.webhook_url)
+            (_, Some(custom)) => Url::parse(&custom.webhook_url)
                 .map(|_| ())
-                .map_err(|error| EnrollFault::Document(error.to_string())),
+                .map_err(|error| EnrollFault::Document(format!("the webhook's URL is {error}"))),
             _ => Ok(()),
         }
     }

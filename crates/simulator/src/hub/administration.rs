@@ -101,7 +101,11 @@ impl Hub {
 }
 
 impl Core {
-    fn administer(&mut self, target: &Identity, step: Step<'_>) -> Result<(), IdentityFault> {
+    pub(super) fn administer(
+        &mut self,
+        target: &Identity,
+        step: Step<'_>,
+    ) -> Result<(), IdentityFault> {
         match step {
             Step::Put(wanted, when) => {
                 let known = self.check(target, when)?;

@@ -126,7 +126,7 @@ impl Hub {
 }
 
 impl Core {
-    fn put_configuration(
+    pub(super) fn put_configuration(
         &mut self,
         id: &str,
         mut configuration: Configuration,

@@ -79,6 +79,7 @@ impl Hub {
             core.assigning.rouse();
             core.expire(now);
             self.forget_stale_blocks(&mut core, now)?;
+            core.forget_jobs(now);
         }
         let edges: Vec<String> = core.edges_of(&Target::Everybody);
         for edge in edges {

@@ -45,6 +45,7 @@ impl InvokeError {
             Self::Request(_) => ErrorCode::ArgumentInvalid,
             Self::NoAnswer(none) => none.code(),
             Self::Throttled => ErrorCode::ThrottlingException,
+            Self::Withdrawn => ErrorCode::JobCancelled,
         }
     }
 }

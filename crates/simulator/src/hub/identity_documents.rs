@@ -92,7 +92,7 @@ impl Core {
         live.or_else(|| self.left.get(of).copied())
     }
 
-    fn identity_document(&self, of: &Identity) -> Option<Value> {
+    pub(super) fn identity_document(&self, of: &Identity) -> Option<Value> {
         let device = self.registry.devices.get(of.device_id())?;
         let client = self.client(of)?;
         let moment =

@@ -42,6 +42,9 @@ pub enum InvokeError {
     /// Too many calls wait for this client already.
     #[error("{MAX_CALLS} calls already wait for this client")]
     Throttled,
+    /// Whoever called gave up before the request had left.
+    #[error("the call was withdrawn before it was made")]
+    Withdrawn,
 }
 
 /// Calls that wait for their answers.
@@ -101,8 +104,22 @@ impl Hub {
         request: &MethodRequest,
         caller: Caller<'_>,
     ) -> Result<MethodResponse, InvokeError> {
+        self.invoke_if(target, request, caller, |_| true).await
+    }
+
+    /// As [`Hub::invoke`], if `may` still says so at the moment when the client is there to be asked.
+    ///
+    /// # Errors
+    /// As there, or [`InvokeError::Withdrawn`].
+    pub(super) async fn invoke_if(
+        &self,
+        target: &Identity,
+        request: &MethodRequest,
+        caller: Caller<'_>,
+        may: impl Fn(&mut Core) -> bool,
+    ) -> Result<MethodResponse, InvokeError> {
         let begun = Instant::now();
-        let outcome = self.invoke_untold(target, request, caller).await;
+        let outcome = self.invoke_untold(target, request, caller, may).await;
         self.trace.tell(Some(target), || What::Method {
             name: request.method_name.clone(),
             status: match &outcome {
@@ -111,6 +128,7 @@ impl Hub {
                 Err(InvokeError::Request(_)) => 400,
                 Err(InvokeError::NoAnswer(none)) => none.code().number().into(),
                 Err(InvokeError::Throttled) => 429,
+                Err(InvokeError::Withdrawn) => 500,
             },
             duration_ms: begun.elapsed().as_millis() as u64,
         });
@@ -122,13 +140,14 @@ impl Hub {
         target: &Identity,
         request: &MethodRequest,
         caller: Caller<'_>,
+        may: impl Fn(&mut Core) -> bool,
     ) -> Result<MethodResponse, InvokeError> {
         request.validate()?;
         let connect_by = Instant::now() + request.connect_timeout();
         let (rid, answer) = loop {
             // Asked for before looking, so that a client that comes in between is not missed.
             let presence = self.presence.notified();
-            if let Some(begun) = self.lock().begin_call(target, request, caller)? {
+            if let Some(begun) = self.lock().begin_call(target, request, caller, &may)? {
                 break begun;
             }
             if timeout_at(connect_by, presence).await.is_err() {
@@ -167,6 +186,7 @@ impl Core {
         target: &Identity,
         request: &MethodRequest,
         caller: Caller<'_>,
+        may: impl Fn(&mut Self) -> bool,
     ) -> Result<Option<Begun>, InvokeError> {
         let Some(client) = self.client(target) else {
             return Err(InvokeError::NotFound(target.clone()));
@@ -198,6 +218,9 @@ impl Core {
             return Err(InvokeError::Throttled);
         }
         let mailbox = live.mailbox.clone();
+        if !may(self) {
+            return Err(InvokeError::Withdrawn);
+        }
         let (rid, answer) = self.calls.begin(target);
         // Nothing about a call is kept, so its request need not wait for the journal.
         mailbox.push(Delivery {

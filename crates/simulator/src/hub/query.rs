@@ -17,7 +17,7 @@ use crate::registry::{Client, Device, assignments_section};
 /// A device's id, and a module's or the empty text.
 pub(crate) type Key = (String, String);
 
-/// What can be queried.
+/// Twins that can be queried.
 pub(crate) const COLLECTIONS: [Collection; 2] = [Collection::DEVICES, Collection::MODULES];
 
 /// How long a query may look at twins before others have their turn.
@@ -128,6 +128,15 @@ impl Core {
         let mut twins = self.twins_of(id, device, of_modules);
         let (_, twin) = twins.find(|((_, found), _)| found == module)?;
         Some(twin)
+    }
+
+    /// The ids of the devices whose twins fulfil a condition.
+    pub(super) fn devices_that_match(&self, condition: &Query) -> Vec<String> {
+        self.devices_of(condition, Bound::Unbounded)
+            .flat_map(|(id, device)| self.twins_of(id, device, false))
+            .filter(|(_, twin)| condition.matches(twin))
+            .map(|((id, _), _)| id.to_owned())
+            .collect()
     }
 
     /// The device's own twin, or its modules'.

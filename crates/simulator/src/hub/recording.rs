@@ -49,6 +49,14 @@ impl Core {
         Ok(told)
     }
 
+    /// Stages all that `work` does so that a kill leaves all of it or nothing.
+    pub(super) fn together<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> T {
+        let group = self.journal.begin_group();
+        let done = work(self);
+        self.journal.end_group(group);
+        done
+    }
+
     /// Takes an event into the logs and stages it.
     pub(super) fn append(&mut self, event: &Event<'_>) {
         if let Some(table) = self.routing.take() {

@@ -60,12 +60,7 @@ impl Asked<'_> {
 }
 
 fn step<'a>(part: &Part<'a>) -> Result<(&'a str, Identity, Step<'a>), Fault> {
-    let device = part
-        .text("id")?
-        .ok_or_else(|| part.wrong("id", "is missing"))?;
-    let module = part.text("moduleId")?.filter(|id| !id.is_empty());
-    let target = Identity::new(device, module)
-        .map_err(|error| part.wrong("id", format!("is none: {error}")))?;
+    let target = target(part)?;
     let mode = part
         .text("importMode")?
         .ok_or_else(|| part.wrong("importMode", "is missing"))?;
@@ -101,8 +96,17 @@ fn step<'a>(part: &Part<'a>) -> Result<(&'a str, Identity, Step<'a>), Fault> {
     Ok((mode, target, step))
 }
 
+/// Who the item is about.
+pub(super) fn target(part: &Part<'_>) -> Result<Identity, Fault> {
+    let device = part
+        .text("id")?
+        .ok_or_else(|| part.wrong("id", "is missing"))?;
+    let module = part.text("moduleId")?.filter(|id| !id.is_empty());
+    Identity::new(device, module).map_err(|error| part.wrong("id", format!("is none: {error}")))
+}
+
 /// The item's twin, as in a PATCH of it.
-fn twin(part: &Part<'_>) -> Result<Value, Fault> {
+pub(super) fn twin(part: &Part<'_>) -> Result<Value, Fault> {
     let mut twin = Map::new();
     for name in ["tags", "properties"] {
         if let Some(section) = part.object(name)? {

@@ -119,7 +119,7 @@ impl Asked<'_> {
     }
 }
 
-fn check_id(id: &str) -> Result<(), Fault> {
+pub(super) fn check_id(id: &str) -> Result<(), Fault> {
     let allowed =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-+%_*!'".contains(&byte);
     if id.len() <= LONGEST_ID && id.bytes().all(allowed) {
@@ -130,7 +130,7 @@ fn check_id(id: &str) -> Result<(), Fault> {
     )))
 }
 
-fn configuration(part: &Part<'_>) -> Result<Configuration, Fault> {
+pub(super) fn configuration(part: &Part<'_>) -> Result<Configuration, Fault> {
     if let Some(version) = part.text("schemaVersion")?.filter(|text| !text.is_empty())
         && version.split('.').next() != Some("1")
     {

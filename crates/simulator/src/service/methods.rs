@@ -22,7 +22,8 @@ impl Asked<'_> {
         }
         self.authorize(Right::ServiceConnect)?;
         let target = target?;
-        let request = request(self.body)?;
+        let body = reading::json(self.body)?;
+        let request = request(&Part::of(&body, "")?)?;
         Ok(self
             .hub
             .invoke(&target, &request, Caller::Cloud)
@@ -34,9 +35,8 @@ impl Asked<'_> {
     }
 }
 
-fn request(body: &[u8]) -> Result<MethodRequest, Fault> {
-    let body = reading::json(body)?;
-    let part = Part::of(&body, "")?;
+/// What is called, and how long for.
+pub(super) fn request(part: &Part<'_>) -> Result<MethodRequest, Fault> {
     let name = part
         .text("methodName")?
         .ok_or_else(|| part.wrong("methodName", "is missing"))?;

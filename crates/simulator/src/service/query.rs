@@ -6,7 +6,7 @@ use axum::http::{HeaderName, HeaderValue};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use query::{Query, QueryError, Resume};
+use query::{Collection, Query, QueryError, Resume};
 use serde::{Deserialize, Serialize};
 
 use super::Asked;
@@ -15,9 +15,11 @@ use super::reading::{self, Part};
 use crate::hub::{COLLECTIONS, Key, Right};
 use crate::rest::{document, header_text};
 
-const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
-const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
+pub(super) const CONTINUATION: HeaderName = HeaderName::from_static("x-ms-continuation");
+pub(super) const ITEM_TYPE: HeaderName = HeaderName::from_static("x-ms-item-type");
 const MAX_ITEM_COUNT: HeaderName = HeaderName::from_static("x-ms-max-item-count");
+
+const QUERIED: [Collection; 3] = [COLLECTIONS[0], COLLECTIONS[1], Collection::JOBS];
 
 const USUAL_PAGE: NonZeroUsize = NonZeroUsize::new(100).expect("it is not zero");
 const LONGEST_PAGE: NonZeroUsize = NonZeroUsize::new(1000).expect("it is not zero");
@@ -37,16 +39,21 @@ impl Asked<'_> {
         let text = part
             .text("query")?
             .ok_or_else(|| part.wrong("query", "is missing"))?;
-        let query = Query::parse(text, &COLLECTIONS).map_err(|error| refused(&error))?;
+        let query = Query::parse(text, &QUERIED).map_err(|error| refused(&error))?;
         let resume = self.continuation()?;
         let most = self.page_size()?;
-        let page = self.hub.query(&query, resume.as_ref(), most).await?;
+        let of_jobs = query.collection() == Collection::JOBS;
+        let page = if of_jobs {
+            self.hub.query_jobs(&query, resume.as_ref(), most)?
+        } else {
+            self.hub.query(&query, resume.as_ref(), most).await?
+        };
         let mut response = document(&page.items);
         let headers = response.headers_mut();
-        let item_type = if query.selects_documents() {
-            "twin"
-        } else {
-            "raw"
+        let item_type = match query.selects_documents() {
+            true if of_jobs => "deviceJob",
+            true => "twin",
+            false => "raw",
         };
         headers.insert(ITEM_TYPE, HeaderValue::from_static(item_type));
         // Clients test for the header's presence: on the last page it is absent.
@@ -56,7 +63,7 @@ impl Asked<'_> {
         Ok(response)
     }
 
-    fn page_size(&self) -> Result<NonZeroUsize, Fault> {
+    pub(super) fn page_size(&self) -> Result<NonZeroUsize, Fault> {
         match header_text(self.parts, MAX_ITEM_COUNT) {
             None | Some("") => Ok(USUAL_PAGE),
             Some(text) => match text.parse::<NonZeroUsize>() {

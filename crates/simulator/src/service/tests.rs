@@ -23,10 +23,12 @@ mod edge_devices;
 mod fields;
 mod files;
 mod identities;
+mod jobs;
 mod methods;
 mod notices;
 mod query;
 mod restart;
+mod transfers;
 mod twins;
 
 /// A hub with its service API.
@@ -48,12 +50,11 @@ impl Bench {
     }
 
     fn with(state: Option<&Path>) -> Self {
-        let names = Names {
-            hub: "localhost".into(),
-            gateway: "localhost".into(),
-            accepted: vec!["localhost".into()],
-        };
-        let hub = Arc::new(Hub::open(state, names).expect("the state can be read"));
+        Self::of(Hub::open(state, names()).expect("the state can be read"))
+    }
+
+    fn of(hub: Hub) -> Self {
+        let hub = Arc::new(hub);
         hub.ensure_policies().expect("it can be written");
         let dps = dps::tests::beside(&hub);
         Self {
@@ -147,6 +148,14 @@ impl Bench {
         batch.subscribe(&filters).expect("the client's own");
         batch.commit().expect("in memory");
         attached
+    }
+}
+
+fn names() -> Names {
+    Names {
+        hub: "localhost".into(),
+        gateway: "localhost".into(),
+        accepted: vec!["localhost".into()],
     }
 }
 

@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::{Simulator, StartError, provisioning};
 use crate::connection::Services;
 use crate::hub::Hub;
+use crate::jobs::Staff;
 use crate::levers::{Lever, LinkState, Target};
 use crate::listening::{self, Bound, Ports};
 use crate::options::Options;
@@ -66,8 +67,22 @@ impl Simulator {
             tasks,
             stop,
         });
+        simulator.employ()?;
         simulator.serve(own, more)?;
         Ok(simulator)
+    }
+
+    /// Lets every hub carry out its jobs, and go on with those that a restart interrupted.
+    fn employ(&self) -> Result<(), StartError> {
+        for hub in self.hubs() {
+            let staff = Staff {
+                tasks: self.tasks.clone(),
+                stop: self.stop.clone(),
+                authority_pem: self.authority.certificate_pem().to_owned(),
+            };
+            hub.employ(staff).map_err(StartError::Journal)?;
+        }
+        Ok(())
     }
 
     /// Serves every hub on its own listeners; the provisioning service answers on all of them.

@@ -112,7 +112,7 @@ fn a_call_does_not_take_along_what_the_journal_does_not_hold() {
     let request = MethodRequest::new("restart", json!({}));
     let begun = hub
         .lock()
-        .begin_call(&identity("pump7"), &request, Caller::Cloud)
+        .begin_call(&identity("pump7"), &request, Caller::Cloud, |_| true)
         .expect("a good request");
     assert!(begun.is_some(), "it is connected and subscribed");
     let topics: Vec<_> = received(&pump)

@@ -109,6 +109,10 @@ fn json_value() -> impl Strategy<Value = Value> {
             Just("create".to_owned()),
             Just("selfSigned".to_owned()),
             Just("edge01".to_owned()),
+            Just("scheduleUpdateTwin".to_owned()),
+            Just("scheduleDeviceMethod".to_owned()),
+            Just("import".to_owned()),
+            Just("*".to_owned()),
         ]
         .prop_map(Value::from),
     ];
@@ -151,6 +155,16 @@ fn json_value() -> impl Strategy<Value = Value> {
         "queries",
         "priority",
         "targetCondition",
+        "jobId",
+        "queryCondition",
+        "startTime",
+        "maxExecutionTimeInSeconds",
+        "updateTwin",
+        "etag",
+        "cloudToDeviceMethod",
+        "inputBlobContainerUri",
+        "outputBlobContainerUri",
+        "excludeKeysInExport",
         "$version",
         "a.b",
         "",
@@ -166,7 +180,10 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-const ENDPOINTS: [(&str, &str); 14] = [
+const ENDPOINTS: [(&str, &str); 17] = [
+    ("PUT", "/jobs/v2/j"),
+    ("POST", "/jobs/v2/j/cancel"),
+    ("POST", "/jobs/create"),
     ("POST", "/configurations/testQueries"),
     ("PATCH", "/digitaltwins/edge01"),
     ("POST", "/digitaltwins/nobody/commands/c"),
@@ -212,5 +229,14 @@ proptest! {
                 assert!(answer.status < 500, "{method} {path}: {answer:?}");
             }
         });
+    }
+
+    /// What an import reads was written by anybody.
+    #[test]
+    fn no_line_of_an_import_is_a_panic(line in ".{0,60}", value in json_value()) {
+        for line in [line, value.to_string()] {
+            let _ = read_device(&line, 1);
+            let _ = read_configuration(&line, 1);
+        }
     }
 }

@@ -216,10 +216,10 @@ async fn a_mistake_is_the_clients() {
             "STARTS_WITH",
         ),
         (
-            "SELECT * FROM devices.jobs",
+            "SELECT jobId FROM devices.jobs",
             None,
             None,
-            "there is no collection `devices.jobs`",
+            "`devices.jobs` gives whole documents only",
         ),
         (
             "SELECT * FROM devices",

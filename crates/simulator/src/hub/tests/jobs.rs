@@ -1,0 +1,165 @@
+//! What a kill leaves of jobs, at whatever byte it comes.
+
+use std::fs;
+use std::sync::Arc;
+
+use super::*;
+use crate::registry::{Job, JobState, Task};
+
+fn job(task: Task) -> Job {
+    let now = Timestamp::now();
+    Job {
+        task,
+        condition: "*".to_owned(),
+        created: now,
+        starts: now,
+        max_execution_seconds: 600,
+        state: JobState::Waiting,
+        runs: Default::default(),
+    }
+}
+
+fn patch() -> Task {
+    Task::ScheduleUpdateTwin {
+        twin: json!({"etag": "*", "properties": {"desired": {"interval": 10}}}),
+    }
+}
+
+fn call() -> Task {
+    let mut request = MethodRequest::new("restart", Value::Null);
+    request.response_timeout_in_seconds = 5;
+    Task::ScheduleDeviceMethod { method: request }
+}
+
+/// Does what is due until there is nothing left but calls.
+fn run(hub: &Hub) {
+    let now = Timestamp::now();
+    while hub
+        .jobs_due(now, 0, false)
+        .expect("the journal can be written")
+        .again
+        .is_some_and(|wait| wait.is_zero())
+    {}
+}
+
+fn statistics(hub: &Hub, id: &str) -> Value {
+    hub.job(id).expect("it is there")["deviceJobStatistics"].clone()
+}
+
+#[test]
+fn a_patch_is_in_each_twin_once_wherever_the_journal_was_cut() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ids = ["a", "b", "c", "d"];
+    {
+        let hub = Arc::new(hub(Some(directory.path())));
+        for id in ids {
+            hub.add_device(id, false, &[]).expect("a fresh id");
+        }
+        hub.schedule_job("j1", job(patch())).expect("taken");
+    }
+    let path = directory.path().join("journal-00000001.log");
+    let scheduled = fs::read(&path).expect("the journal").len();
+    {
+        let hub = hub(Some(directory.path()));
+        run(&hub);
+        assert_eq!(statistics(&hub, "j1")["succeededCount"], 4);
+    }
+    let whole = fs::read(&path).expect("the journal");
+    for cut in (scheduled..=whole.len()).step_by(7) {
+        let killed = tempfile::tempdir().expect("a directory");
+        fs::write(killed.path().join("journal-00000001.log"), &whole[..cut]).expect("written");
+        let hub = hub(Some(killed.path()));
+        hub.resume_jobs(Timestamp::now()).expect("written");
+        run(&hub);
+        assert_eq!(
+            hub.job("j1").expect("it is there")["status"],
+            "completed",
+            "at {cut}"
+        );
+        assert_eq!(statistics(&hub, "j1")["succeededCount"], 4, "at {cut}");
+        for id in ids {
+            let twin = hub.twin(&identity(id)).expect("registered");
+            assert_eq!(
+                twin["properties"]["desired"]["$version"], 2,
+                "{id} at {cut}"
+            );
+        }
+    }
+}
+
+#[test]
+fn many_twins_are_patched_a_group_at_a_time() {
+    let hub = Arc::new(hub(None));
+    for number in 0..250 {
+        hub.add_device(&format!("d{number}"), false, &[])
+            .expect("a fresh id");
+    }
+    hub.schedule_job("j1", job(patch())).expect("taken");
+    let now = Timestamp::now();
+    for (pending, again) in [(150, true), (50, true), (0, false)] {
+        let due = hub.jobs_due(now, 0, false).expect("in memory");
+        assert_eq!(due.again.is_some(), again);
+        assert_eq!(statistics(&hub, "j1")["pendingCount"], pending);
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_was_called_before_a_kill_is_not_called_again() {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let hub = Arc::new(hub(Some(directory.path())));
+        for id in ["called", "waiting"] {
+            hub.add_device(id, false, &[]).expect("a fresh id");
+        }
+        hub.schedule_job("j1", job(call())).expect("taken");
+        let now = Timestamp::now();
+        let mut calls = hub.jobs_due(now, 1, false).expect("written").calls;
+        let call = calls.pop().expect("the first device");
+        let client = connect(&hub, "called");
+        subscribe(&hub, &client, &[METHODS]);
+        // It is on its way to the device, and the hub is gone before the answer.
+        tokio::select! {
+            biased;
+            () = hub.call_for_job(&call) => panic!("nobody answers"),
+            () = client.mailbox.changed() => {}
+        }
+        assert_eq!(received(&client).expect("connected").len(), 1);
+    }
+    let hub = Arc::new(hub(Some(directory.path())));
+    assert_eq!(statistics(&hub, "j1")["runningCount"], 1);
+    hub.resume_jobs(Timestamp::now()).expect("written");
+    assert_eq!(statistics(&hub, "j1")["failedCount"], 1);
+    let due = hub.jobs_due(Timestamp::now(), 10, false).expect("written");
+    let calls: Vec<&str> = due.calls.iter().map(|call| call.device.as_str()).collect();
+    assert_eq!(calls, ["waiting"]);
+    hub.call_for_job(&due.calls[0]).await;
+    assert_eq!(hub.job("j1").expect("it is there")["status"], "completed");
+}
+
+#[test]
+fn a_job_that_had_not_begun_begins_after_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    {
+        let hub = Arc::new(hub(Some(directory.path())));
+        hub.add_device("a", false, &[]).expect("a fresh id");
+        hub.schedule_job("j1", job(patch())).expect("taken");
+    }
+    let hub = hub(Some(directory.path()));
+    hub.resume_jobs(Timestamp::now()).expect("written");
+    run(&hub);
+    assert_eq!(hub.job("j1").expect("it is there")["status"], "completed");
+}
+
+#[test]
+fn a_full_disk_holds_jobs_up_and_loses_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let hub = Arc::new(hub(Some(directory.path())));
+    hub.add_device("a", false, &[]).expect("a fresh id");
+    hub.schedule_job("j1", job(call())).expect("taken");
+    hub.lock().journal.fill_disk();
+    let now = Timestamp::now();
+    for _ in 0..3 {
+        assert!(hub.jobs_due(now, 10, false).is_err());
+    }
+    assert!(hub.schedule_job("j2", job(call())).is_err());
+}
