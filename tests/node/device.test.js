@@ -72,8 +72,8 @@ for (const [name, transport] of Object.entries(TRANSPORTS)) {
         const answer = await device.invoke('setLight', payload, { connect: 5 });
         assert.deepEqual(answer, { status: 201, payload: { with: payload } });
       }
-      // As at the real hub no payload is an empty body, which this SDK takes for broken JSON.
-      assert.equal((await device.invoke('setLight', null)).status, 400);
+      // As at the real hub no payload is an empty body, which this SDK takes for broken JSON, if not over AMQP.
+      assert.equal((await device.invoke('setLight', null)).status, name.startsWith('AMQP') ? 201 : 400);
     });
 
     test('a method that nobody handles fails', async (t) => {

@@ -2,13 +2,16 @@
 
 import azureCommon from 'azure-iot-common';
 import azureDevice from 'azure-iot-device';
+import azureAmqp from 'azure-iot-device-amqp';
 import azureMqtt from 'azure-iot-device-mqtt';
 
 import { Arrivals, bounded } from './simulator.js';
 
 export const { NoRetry } = azureCommon;
 export const { Message } = azureDevice;
-export const TRANSPORTS = { MQTT: azureMqtt.Mqtt, WebSocket: azureMqtt.MqttWs };
+export const MQTT = { MQTT: azureMqtt.Mqtt, WebSocket: azureMqtt.MqttWs };
+export const AMQP = { AMQP: azureAmqp.Amqp, 'AMQP over WebSocket': azureAmqp.AmqpWs };
+export const TRANSPORTS = { ...MQTT, ...AMQP };
 
 const { Client, ModuleClient } = azureDevice;
 

@@ -89,10 +89,10 @@ function isFree(address, port) {
 async function freeAddress() {
   for (let attempt = 0; attempt < 40; attempt++) {
     const address = `127.0.0.${randomInt(2, 251)}`;
-    const free = await Promise.all([8883, 443, 8080].map((port) => isFree(address, port)));
+    const free = await Promise.all([8883, 443, 5671, 8080].map((port) => isFree(address, port)));
     if (free.every(Boolean)) return address;
   }
-  throw new Error('no loopback address has the ports 8883, 443 and 8080 free');
+  throw new Error('no loopback address has the ports 8883, 443, 5671 and 8080 free');
 }
 
 export class Refused extends Error {

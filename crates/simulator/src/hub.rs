@@ -26,6 +26,7 @@ mod identities;
 mod identity_documents;
 mod jobs;
 mod keys;
+mod links;
 mod methods;
 mod metrics;
 mod notices;
@@ -59,7 +60,7 @@ pub(crate) use administration::{Step, Wanted};
 pub(crate) use authorities::AuthorityFault;
 pub(crate) use blobs::{Among, BlobFault};
 pub(crate) use configurations::ConfigurationFault;
-pub(crate) use connecting::{Attached, Refusal};
+pub(crate) use connecting::{Attached, Claim, Refusal};
 pub(crate) use deployments::check_deployment;
 pub(crate) use feedback::Outcome;
 pub(crate) use files::{UploadFault, UploadReport};
@@ -75,6 +76,7 @@ pub(crate) use provisioning::{Provision, Start, check_initial_twin};
 pub(crate) use query::{COLLECTIONS, Key};
 pub use routing::RoutingFault;
 pub use sending::SendError;
+pub(crate) use sign_in::Proof;
 pub(crate) use transfers::{
     ConfigurationImport, DeviceImport, ImportStep, Line, Lines, PutWhen, Unreadable,
 };
@@ -191,6 +193,8 @@ struct Live {
     in_flight: Option<InFlight>,
     /// When cloud-to-device messages went out on this connection that still wait, by their number in the queue.
     locked: HashMap<u64, Instant>,
+    /// What it listens to, where it says so by links.
+    links: Option<Vec<Filter>>,
 }
 
 #[derive(Debug)]
@@ -368,9 +372,7 @@ impl Core {
         topic: String,
         payload: bytes::Bytes,
     ) -> bool {
-        let subscribed = self
-            .client(to)
-            .is_some_and(|client| client.subscription(filter).is_some());
+        let subscribed = self.subscription(to, filter).is_some();
         let Some(live) = self.live.get(to).filter(|_| subscribed) else {
             return false;
         };

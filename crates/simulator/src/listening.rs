@@ -97,7 +97,9 @@ pub(crate) async fn serve_amqp(
 ) {
     let log = Some(hub.clone());
     accept(bound, tls, stop, log, move |stream| {
-        Box::pin(amqp::serve(hub.clone(), stream))
+        let face = named_face(&hub, &stream);
+        let peer = PeerCertificates::of(stream.get_ref().1);
+        Box::pin(amqp::serve(hub.clone(), stream, face, peer))
     })
     .await;
 }

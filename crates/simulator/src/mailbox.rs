@@ -3,7 +3,7 @@
 //! The hub fills it under its own lock; the connection's task empties it. It is bounded: a client that does not read
 //! is disconnected rather than remembered, since every delivery that matters is kept elsewhere until acknowledged.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -68,7 +68,7 @@ impl EndReason {
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     inner: Mutex<Inner>,
-    changed: Notify,
+    changed: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -78,6 +78,19 @@ struct Inner {
 }
 
 impl Mailbox {
+    /// One that wakes whoever empties several.
+    pub(crate) fn waking(changed: Arc<Notify>) -> Self {
+        Self {
+            inner: Mutex::default(),
+            changed,
+        }
+    }
+
+    /// There is something to fetch elsewhere.
+    pub(crate) fn nudge(&self) {
+        self.changed.notify_one();
+    }
+
     pub(crate) fn push(&self, delivery: Delivery) {
         let mut inner = lock(&self.inner);
         if inner.deliveries.len() >= CAPACITY {

@@ -44,7 +44,7 @@ async fn upgrade(
             let is_amqp = socket.protocol().is_some_and(|name| name == AMQP);
             let stream = byte_stream(socket);
             if is_amqp {
-                Box::pin(amqp::serve(services.hub, stream))
+                Box::pin(amqp::serve(services.hub, stream, None, peer))
             } else {
                 Box::pin(connection::serve(services, stream, None, peer))
             }

@@ -1,8 +1,11 @@
 //! Addresses: which node of the hub a link is to, and which resource a token is for.
 
+use hub_proto::identity::Identity;
+
 use super::performative::Fault;
 use crate::events::PARTITIONS;
 use crate::hub::Hub;
+use crate::registry::Filter;
 
 /// The Event Hubs-compatible name of the built-in endpoint: `EntityPath` in its connection string.
 pub(crate) const EVENT_HUB: &str = "iothub-ehub-events";
@@ -20,14 +23,34 @@ pub(crate) enum Node {
         group: String,
         partition: usize,
     },
-    /// Cloud-to-device messages.
+    /// Cloud-to-device messages, as a back end sends them.
     Devicebound,
+    /// One of a device's or module's own.
+    Client(Identity, Channel),
+}
+
+/// What a device or module has links for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// `messages/events`: its telemetry, and to a module what comes to its inputs.
+    Events,
+    /// `messages/devicebound`: what comes to it.
+    Bound,
+    /// `methods/devicebound`: requests to it, and its answers.
+    Methods,
+    /// `twin`: its questions, the answers, and changes of desired properties.
+    Twin,
 }
 
 impl Node {
     /// The node at an address, given as a path or as a URI. Whether there is such an event hub is another question.
     pub(crate) fn at(address: &str) -> Result<Self, Fault> {
         let path = path_of(address);
+        if let Some((identity, rest)) = client_in(path)
+            && let Some(channel) = Channel::named(rest)
+        {
+            return Ok(Self::Client(identity, channel));
+        }
         let segments: Vec<&str> = path.split('/').collect();
         let is = |at: usize, name: &str| segments[at].eq_ignore_ascii_case(name);
         match segments.len() {
@@ -60,10 +83,10 @@ impl Node {
         Ok(self)
     }
 
-    /// What a token must open for this node; nothing for the one that takes tokens.
+    /// What a service's token must open for this node; nothing for the one that takes tokens, and those of devices.
     pub(crate) fn resource(&self) -> Option<String> {
         match self {
-            Self::Cbs => None,
+            Self::Cbs | Self::Client(..) => None,
             Self::Management { event_hub } => Some(format!("{event_hub}/$management")),
             Self::Partition {
                 event_hub,
@@ -83,6 +106,58 @@ pub(crate) fn not_found(name: &str) -> Fault {
         "amqp:not-found",
         format!("The messaging entity '{name}' could not be found."),
     )
+}
+
+impl Channel {
+    fn named(path: &str) -> Option<Self> {
+        let mut known = [
+            ("messages/events", Self::Events),
+            ("messages/devicebound", Self::Bound),
+            ("methods/devicebound", Self::Methods),
+            ("twin", Self::Twin),
+        ]
+        .into_iter();
+        let found = known.find(|(name, _)| name.eq_ignore_ascii_case(path));
+        found.map(|(_, channel)| channel)
+    }
+
+    /// What its owner hears by receiving from it; nothing where there is nothing to receive.
+    pub(crate) fn filter(self, owner: &Identity) -> Option<Filter> {
+        match (self, owner.module_id()) {
+            (Self::Events, None) => None,
+            (Self::Bound, None) => Some(Filter::Devicebound),
+            // Edge clients name either of the two.
+            (Self::Events | Self::Bound, Some(_)) => Some(Filter::Inputs),
+            (Self::Methods, _) => Some(Filter::MethodRequests),
+            (Self::Twin, _) => Some(Filter::TwinResponses),
+        }
+    }
+}
+
+/// Whose `devices/{d}[/modules/{m}]/…` it is, and what follows. Ids are escaped where they need to be.
+pub(crate) fn client_in(path: &str) -> Option<(Identity, &str)> {
+    let (devices, rest) = path.split_once('/')?;
+    if !devices.eq_ignore_ascii_case("devices") {
+        return None;
+    }
+    let (device, rest) = rest.split_once('/').unwrap_or((rest, ""));
+    let module = rest
+        .split_once('/')
+        .filter(|(modules, _)| modules.eq_ignore_ascii_case("modules"));
+    let (module, rest) = match module {
+        Some((_, rest)) => {
+            let (module, rest) = rest.split_once('/').unwrap_or((rest, ""));
+            (Some(module), rest)
+        }
+        None => (None, rest),
+    };
+    let unescaped = |id| hub_proto::percent::decode(id).ok();
+    let device = unescaped(device)?;
+    let identity = match module {
+        Some(module) => Identity::module(device, unescaped(module)?),
+        None => Identity::device(device),
+    };
+    Some((identity.ok()?, rest))
 }
 
 /// Reads a partition's id.
@@ -140,6 +215,7 @@ mod tests {
             group: "$default".into(),
             partition: 3,
         };
+        let of = |owner: &str, channel| Node::Client(owner.parse().expect("an identity"), channel);
         for (address, node) in [
             ("$cbs", Node::Cbs),
             ("/$cbs", Node::Cbs),
@@ -161,6 +237,15 @@ mod tests {
             ),
             ("amqps://localhost/messages/devicebound", Node::Devicebound),
             ("/messages/deviceBound", Node::Devicebound),
+            ("/devices/pump%237/twin/", of("pump#7", Channel::Twin)),
+            (
+                "amqps://localhost/devices/pump7/messages/events",
+                of("pump7", Channel::Events),
+            ),
+            (
+                "/devices/pump7/modules/a.b/methods/deviceBound",
+                of("pump7/a.b", Channel::Methods),
+            ),
         ] {
             assert_eq!(Node::at(address), Ok(node), "{address}");
         }
@@ -172,6 +257,10 @@ mod tests {
             ("", "amqp:not-found"),
             ("another", "amqp:not-found"),
             ("another/ConsumerGroups/$Default", "amqp:not-found"),
+            ("/devices/pump7", "amqp:not-found"),
+            ("/devices//twin", "amqp:not-found"),
+            ("/devices/pump7/twin/more", "amqp:not-found"),
+            ("/devices/pump7/modules/twin", "amqp:not-found"),
             (
                 "iothub-ehub-events/ConsumerGroups/$Default/Partitions/4",
                 "com.microsoft:argument-out-of-range",

@@ -1,16 +1,19 @@
 //! What a connection may do: tokens put to `$cbs`, or a password given to SASL PLAIN.
+//!
+//! Here are the resources of services; who may speak for devices is in `device`.
 
+use hub_proto::identity::Identity;
+use hub_proto::percent;
 use hub_proto::sas::{CLOCK_SKEW, SymmetricKey, Token};
 use jiff::Timestamp;
 
-use super::address::{covers, split};
+use super::address::{client_in, covers, split};
+use super::device::Devices;
 use super::message::{Body, Message, Status};
 use super::value::Value;
-use crate::hub::Hub;
+use crate::hub::{Hub, Right};
 use crate::with_causes;
 
-/// Policies with the ServiceConnect right: events out, messages to devices in.
-const MAY_SERVE: [&str; 2] = ["iothubowner", "service"];
 /// Resources one connection may have tokens for: a client that reads every partition has one for each.
 const MAX_GRANTS: usize = 256;
 
@@ -27,7 +30,13 @@ struct Grant {
 
 impl Claims {
     /// Takes a `put-token` request.
-    pub(crate) fn put_token(&mut self, hub: &Hub, request: &Message, now: Timestamp) -> Status {
+    pub(crate) fn put_token(
+        &mut self,
+        hub: &Hub,
+        devices: &mut Devices,
+        request: &Message,
+        now: Timestamp,
+    ) -> Status {
         let refused = |text: String| Status::new(401, text);
         if request.text("operation") != Some("put-token") {
             return Status::new(400, "the operation is not put-token");
@@ -39,47 +48,86 @@ impl Claims {
         else {
             return Status::new(400, "put-token wants a name and a token");
         };
-        let (host, path) = split(name);
+        // The SDK for Node names the resource as it is escaped in the token.
+        let unescaped = match name.contains('/') {
+            true => Ok(name.into()),
+            false => percent::decode(name),
+        };
+        let Ok(name) = unescaped else {
+            return Status::new(400, "the name is no text");
+        };
+        let (host, path) = split(&name);
+        if let Some((owner, _)) = client_in(path) {
+            return devices.put_token(hub, &owner, host, token, now);
+        }
         match check(hub, token, now) {
-            Ok((own, until)) => {
-                if !is_this_hub(hub, host) || !covers(&own, path) {
+            Ok(own) => {
+                if !is_this_hub(hub, host) || !covers(&own.path, path) {
                     return refused(format!("the token does not open {name}"));
                 }
-                self.grant(path, until)
+                self.put_policy_token(devices, host, path, token, &own, now)
             }
             Err(reason) => refused(reason),
         }
     }
 
-    /// Takes what SASL PLAIN says: a policy with its key, as Event Hubs has it, or `{policy}@sas.root.{hub}` with a
-    /// token, as IoT Hub has it.
+    /// Takes what SASL PLAIN says: a policy with its key, as Event Hubs has it, `{policy}@sas.root.{hub}` with a token,
+    /// as IoT Hub has it, or `{device}[/{module}]@sas.{hub}` with a token.
     pub(crate) fn sign_in(
         &mut self,
         hub: &Hub,
-        user: &str,
-        password: &str,
+        devices: &mut Devices,
+        (user, password): (&str, &str),
         now: Timestamp,
     ) -> Result<(), String> {
-        let status = match user.split_once("@sas.root.") {
-            Some((policy, _)) => {
-                let token = Token::parse(password).map_err(|error| error.to_string())?;
-                if token.policy() != Some(policy) {
-                    return Err("the token is of another policy".to_owned());
-                }
-                let (path, until) = check(hub, password, now)?;
-                self.grant(&path, until)
+        let parsed = |password| Token::parse(password).map_err(|error| error.to_string());
+        let status = if let Some((policy, _)) = user.split_once("@sas.root.") {
+            if parsed(password)?.policy() != Some(policy) {
+                return Err("the token is of another policy".to_owned());
             }
-            None => {
-                let key = policy_key(hub, user)?;
-                if !is_same(key.to_base64().as_bytes(), password.as_bytes()) {
-                    return Err("the password is another policy's key".to_owned());
-                }
-                self.grant("", i64::MAX)
+            let own = check(hub, password, now)?;
+            self.put_policy_token(devices, &own.host, &own.path, password, &own, now)
+        } else if let Some((owner, _)) = user.split_once("@sas.") {
+            let owner: Identity = owner
+                .parse()
+                .map_err(|error| format!("{owner:?} is no device: {error}"))?;
+            let audience = parsed(password)?.audience();
+            let audience = audience.map_err(|error| error.to_string())?;
+            devices.put_token(hub, &owner, split(&audience).0, password, now)
+        } else {
+            let key = policy_key(hub, user)?;
+            if !Right::ServiceConnect.is_of(user) {
+                return Err(format!(
+                    "the policy {user:?} has no right to connect as a service"
+                ));
             }
+            if !is_same(key.to_base64().as_bytes(), password.as_bytes()) {
+                return Err("the password is another policy's key".to_owned());
+            }
+            self.grant("", i64::MAX)
         };
         match status.code {
             200 => Ok(()),
             _ => Err(status.description),
+        }
+    }
+
+    /// Opens what a policy's token opens, and that by the policy's rights.
+    fn put_policy_token(
+        &mut self,
+        devices: &mut Devices,
+        host: &str,
+        path: &str,
+        token: &str,
+        own: &Checked,
+        now: Timestamp,
+    ) -> Status {
+        if Right::DeviceConnect.is_of(&own.policy) && path.is_empty() {
+            devices.put_policy_token(host, token, own.until, now);
+        }
+        match Right::ServiceConnect.is_of(&own.policy) {
+            true => self.grant(path, own.until),
+            false => Status::new(200, "OK"),
         }
     }
 
@@ -117,8 +165,17 @@ impl Claims {
     }
 }
 
-/// Verifies a token by itself; returns the path it opens and the Unix second of its end.
-fn check(hub: &Hub, token: &str, now: Timestamp) -> Result<(String, i64), String> {
+/// A policy's token that holds.
+struct Checked {
+    policy: String,
+    host: String,
+    path: String,
+    /// Unix seconds.
+    until: i64,
+}
+
+/// Verifies a token by itself.
+fn check(hub: &Hub, token: &str, now: Timestamp) -> Result<Checked, String> {
     let parsed = Token::parse(token).map_err(|error| error.to_string())?;
     let policy = parsed.policy().ok_or("the token names no policy")?;
     let key = policy_key(hub, policy)?;
@@ -132,13 +189,19 @@ fn check(hub: &Hub, token: &str, now: Timestamp) -> Result<(String, i64), String
     if !is_this_hub(hub, host) {
         return Err(format!("the token is for {own}, which is not this hub"));
     }
-    Ok((path.to_owned(), until))
+    Ok(Checked {
+        policy: policy.to_owned(),
+        host: host.to_owned(),
+        path: path.to_owned(),
+        until,
+    })
 }
 
 fn policy_key(hub: &Hub, name: &str) -> Result<SymmetricKey, String> {
-    let may = MAY_SERVE.contains(&name).then(|| hub.policy_key(name));
-    may.flatten()
-        .ok_or_else(|| format!("the policy {name:?} has no right to connect as a service"))
+    let may = Right::ServiceConnect.is_of(name) || Right::DeviceConnect.is_of(name);
+    may.then(|| hub.policy_key(name))
+        .flatten()
+        .ok_or_else(|| format!("the policy {name:?} has no right to connect"))
 }
 
 fn is_this_hub(hub: &Hub, host: &str) -> bool {

@@ -1,14 +1,22 @@
 //! Links: one direction each, with credit that the receiving side gives.
 
+mod outgoing;
+
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
+use hub_proto::identity::Identity;
 use jiff::Timestamp;
 
+use self::outgoing::{Leaving, SettleMode};
+pub(crate) use self::outgoing::{Outgoing, Parcel, Sent};
 use super::address::Node;
+use super::device::Queue;
 use super::frame::MAX_FRAME;
 use super::performative::{self, Attach, Fault, LinkFlow, Transfer};
 use super::stream::EventStream;
+use crate::mailbox::CAPACITY;
+use crate::registry::Filter;
 
 /// The largest message taken: a cloud-to-device message is smaller, and so is everything else a client sends.
 pub(crate) const MAX_MESSAGE: usize = 256 << 10;
@@ -32,15 +40,53 @@ pub(crate) enum Link {
     Outlet(Box<Outlet>),
 }
 
+impl Link {
+    /// The device or module whose it is.
+    pub(crate) fn owner(&self) -> Option<&Identity> {
+        match self.node()? {
+            Node::Client(owner, _) => Some(owner),
+            _ => None,
+        }
+    }
+
+    /// What its owner hears by it.
+    pub(crate) fn filter(&self) -> Option<Filter> {
+        match self {
+            Self::Outlet(outlet) => match &outlet.node {
+                Node::Client(owner, channel) => channel.filter(owner),
+                _ => None,
+            },
+            Self::Inlet(_) | Self::Ended => None,
+        }
+    }
+
+    fn node(&self) -> Option<&Node> {
+        match self {
+            Self::Ended => None,
+            Self::Inlet(inlet) => Some(&inlet.node),
+            Self::Outlet(outlet) => Some(&outlet.node),
+        }
+    }
+}
+
 /// Where a peer's messages come in.
 #[derive(Debug)]
 pub(crate) struct Inlet {
     pub(crate) node: Node,
     pub(crate) credit: u32,
     pub(crate) delivery_count: u32,
-    /// The delivery that is coming in: its number, and whether the peer has settled it.
-    coming: Option<(u32, bool)>,
+    /// The delivery that is coming in.
+    coming: Option<Coming>,
     payload: BytesMut,
+}
+
+/// A delivery of which some frames are here.
+#[derive(Debug, Clone, Copy)]
+struct Coming {
+    delivery: u32,
+    /// Whether the peer has settled it already.
+    settled: bool,
+    format: u32,
 }
 
 /// A delivery that came in whole.
@@ -48,6 +94,8 @@ pub(crate) struct Inlet {
 pub(crate) struct Delivered {
     pub(crate) delivery: u32,
     pub(crate) settled: bool,
+    /// How the payload is to be read.
+    pub(crate) format: u32,
     pub(crate) payload: Bytes,
 }
 
@@ -67,9 +115,13 @@ impl Inlet {
     /// # Errors
     /// What the peer did that ends the link.
     pub(crate) fn take(&mut self, transfer: Transfer) -> Result<Option<Delivered>, Fault> {
-        let (delivery, settled) = match (self.coming, transfer.delivery_id) {
-            (Some((delivery, settled)), _) => (delivery, settled || transfer.settled),
-            (None, Some(delivery)) => (delivery, transfer.settled),
+        let mut coming = match (self.coming, transfer.delivery_id) {
+            (Some(coming), _) => coming,
+            (None, Some(delivery)) => Coming {
+                delivery,
+                settled: false,
+                format: transfer.message_format,
+            },
             (None, None) => {
                 return Err(Fault::new(
                     "amqp:invalid-field",
@@ -77,6 +129,7 @@ impl Inlet {
                 ));
             }
         };
+        coming.settled |= transfer.settled;
         if self.credit == 0 {
             return Err(Fault::new(
                 "amqp:link:transfer-limit-exceeded",
@@ -90,7 +143,7 @@ impl Inlet {
             ));
         }
         self.payload.extend_from_slice(&transfer.payload);
-        self.coming = (transfer.more && !transfer.aborted).then_some((delivery, settled));
+        self.coming = (transfer.more && !transfer.aborted).then_some(coming);
         if self.coming.is_some() {
             return Ok(None);
         }
@@ -98,8 +151,9 @@ impl Inlet {
         self.delivery_count = self.delivery_count.wrapping_add(1);
         let payload = std::mem::take(&mut self.payload).freeze();
         Ok((!transfer.aborted).then_some(Delivered {
-            delivery,
-            settled,
+            delivery: coming.delivery,
+            settled: coming.settled,
+            format: coming.format,
             payload,
         }))
     }
@@ -111,30 +165,21 @@ pub(crate) struct Outlet {
     pub(crate) node: Node,
     /// What the peer calls its own end: where an answer goes, if a request says so.
     pub(crate) target: Option<String>,
-    pub(crate) events: Option<EventStream>,
-    settled: bool,
+    source: Option<Source>,
+    mode: SettleMode,
     credit: u32,
     delivery_count: u32,
     drain: bool,
-    queue: VecDeque<Bytes>,
+    queue: VecDeque<Parcel>,
     leaving: Option<Leaving>,
 }
 
-/// A message of which some frames may be out.
+/// Where an outlet fetches its messages, as its peer has credit for them.
 #[derive(Debug)]
-struct Leaving {
-    delivery: u32,
-    payload: Bytes,
-    sent: usize,
-}
-
-/// The numbers a session keeps of what goes out.
-#[derive(Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) next_transfer: u32,
-    pub(crate) next_delivery: u32,
-    /// Frames the peer's session takes.
-    pub(crate) window: u32,
+pub(crate) enum Source {
+    Events(EventStream),
+    /// Of a device.
+    Messages(Queue),
 }
 
 impl Outlet {
@@ -142,19 +187,26 @@ impl Outlet {
         node: Node,
         attach: &Attach,
         target: Option<String>,
-        events: Option<EventStream>,
+        source: Option<Source>,
     ) -> Self {
         Self {
             node,
             target,
-            events,
-            // Nothing is kept for redelivery, so that only a peer that insists is left to settle.
-            settled: attach.snd_settle_mode != 0,
+            source,
+            mode: SettleMode::of(attach.snd_settle_mode),
             credit: 0,
             delivery_count: 0,
             drain: false,
             queue: VecDeque::new(),
             leaving: None,
+        }
+    }
+
+    /// The events it reads, if it does.
+    pub(crate) fn events(&self) -> Option<&EventStream> {
+        match &self.source {
+            Some(Source::Events(events)) => Some(events),
+            Some(Source::Messages(_)) | None => None,
         }
     }
 
@@ -170,8 +222,21 @@ impl Outlet {
     /// Puts an answer into the queue. A peer that never takes any gets no more.
     pub(crate) fn answer(&mut self, message: Bytes) {
         if self.queue.len() < MAX_ANSWERS {
-            self.queue.push_back(message);
+            self.queue.push_back(message.into());
         }
+    }
+
+    /// Puts a message into the queue, if it does not wait there already; says whether there was room for it.
+    pub(crate) fn push(&mut self, parcel: Parcel) -> bool {
+        let waits = |other: &Parcel| parcel.ticket.is_some() && other.ticket == parcel.ticket;
+        if self.queue.iter().any(waits) {
+            return true;
+        }
+        let has_room = self.queue.len() < CAPACITY;
+        if has_room {
+            self.queue.push_back(parcel);
+        }
+        has_room
     }
 
     /// Writes what credit and window allow; says whether it should be asked again once that is out.
@@ -190,13 +255,8 @@ impl Outlet {
             }
             let Some(leaving) = &mut self.leaving else {
                 match self.next(now) {
-                    Next::Message(payload) => {
-                        self.leaving = Some(Leaving {
-                            delivery: session.next_delivery,
-                            payload,
-                            sent: 0,
-                        });
-                        session.next_delivery = session.next_delivery.wrapping_add(1);
+                    Next::Message(parcel) => {
+                        self.leaving = Some(session.begin(handle, parcel, self.mode));
                         continue;
                     }
                     Next::Later => return true,
@@ -206,8 +266,9 @@ impl Outlet {
             let rest = &leaving.payload[leaving.sent..];
             let part = &rest[..rest.len().min(room)];
             let more = part.len() < rest.len();
-            let delivery = (leaving.delivery, leaving.sent == 0);
-            performative::transfer(out, channel, handle, delivery, self.settled, more, part);
+            let first = (leaving.sent == 0).then_some((leaving.delivery, &leaving.tag[..]));
+            let settled = leaving.settled;
+            performative::transfer(out, (channel, handle), first, settled, more, part);
             leaving.sent += part.len();
             session.window -= 1;
             session.next_transfer = session.next_transfer.wrapping_add(1);
@@ -222,11 +283,15 @@ impl Outlet {
         if self.credit == 0 {
             return Next::Nothing;
         }
-        if let (true, Some(events)) = (self.queue.is_empty(), &mut self.events) {
-            let more = events.fetch(self.credit as usize, &mut self.queue, now);
-            if self.queue.is_empty() && more {
-                return Next::Later;
+        match &mut self.source {
+            Some(Source::Events(events)) if self.queue.is_empty() => {
+                let more = events.fetch(self.credit as usize, &mut self.queue, now);
+                if self.queue.is_empty() && more {
+                    return Next::Later;
+                }
             }
+            Some(Source::Messages(queue)) => self.queue.extend(queue.next(now)),
+            Some(Source::Events(_)) | None => {}
         }
         let Some(message) = self.queue.pop_front() else {
             return Next::Nothing;
@@ -254,7 +319,7 @@ impl Outlet {
 }
 
 enum Next {
-    Message(Bytes),
+    Message(Parcel),
     /// There may be one, after others had their turn.
     Later,
     Nothing,

@@ -14,10 +14,13 @@ pub(crate) const DATA: u8 = 0x75;
 const SEQUENCE: u8 = 0x76;
 pub(crate) const VALUE: u8 = 0x77;
 const FOOTER: u8 = 0x78;
+/// The format of a delivery that holds several messages (Service Bus and Event Hubs' own).
+const BATCH: u32 = 0x8001_3700;
 
 /// A message from a client.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Message {
+    pub(crate) annotations: Value,
     properties: Vec<Value>,
     pub(crate) application_properties: Value,
     pub(crate) body: Body,
@@ -47,8 +50,38 @@ pub(crate) enum Property {
 const PROPERTY_FIELDS: usize = Property::CreationTime as usize + 1;
 
 impl Message {
+    /// Reads one message.
+    ///
+    /// # Errors
+    /// When the bytes are not sections of a message.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let (mut message, mut data) = Self::decode_sections(bytes)?;
+        match data.len() {
+            0 => {}
+            1 => message.body = Body::Data(data.remove(0)),
+            _ => message.body = Body::Data(data.concat().into()),
+        }
+        Ok(message)
+    }
+
+    /// Reads what came in one delivery: of a batch, each of its data is a message.
+    ///
+    /// # Errors
+    /// When one of them is none, or there is none.
+    pub(crate) fn decode_all(bytes: &[u8], format: u32) -> Result<Vec<Self>, DecodeError> {
+        if format != BATCH {
+            return Ok(vec![Self::decode(bytes)?]);
+        }
+        let (_, data) = Self::decode_sections(bytes)?;
+        if data.is_empty() {
+            return Err(DecodeError::Field("data"));
+        }
+        data.iter().map(|bytes| Self::decode(bytes)).collect()
+    }
+
+    fn decode_sections(bytes: &[u8]) -> Result<(Self, Vec<Bytes>), DecodeError> {
         let mut message = Self {
+            annotations: Value::Null,
             properties: Vec::new(),
             application_properties: Value::Null,
             body: Body::Data(Bytes::new()),
@@ -63,6 +96,7 @@ impl Message {
                 .as_unsigned()
                 .and_then(|code| code.try_into().ok());
             match (code, *value) {
+                (Some(MESSAGE_ANNOTATIONS), map @ Value::Map(_)) => message.annotations = map,
                 (Some(PROPERTIES), Value::List(fields)) => message.properties = fields,
                 (Some(APPLICATION_PROPERTIES), map @ Value::Map(_)) => {
                     message.application_properties = map;
@@ -74,18 +108,18 @@ impl Message {
                 _ => return Err(DecodeError::Field("section")),
             }
         }
-        match data.len() {
-            0 => {}
-            1 => message.body = Body::Data(data.remove(0)),
-            _ => message.body = Body::Data(data.concat().into()),
-        }
-        Ok(message)
+        Ok((message, data))
     }
 
     pub(crate) fn property(&self, property: Property) -> &Value {
         self.properties
             .get(property as usize)
             .unwrap_or(&Value::Null)
+    }
+
+    /// An annotation that is a text.
+    pub(crate) fn annotation(&self, name: &str) -> Option<&str> {
+        self.annotations.get(name)?.as_text()
     }
 
     /// An application property that is a text.

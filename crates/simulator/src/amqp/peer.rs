@@ -9,18 +9,35 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::claims::Claims;
+use super::device::{Devices, Due};
 use super::frame::{self, Frame, MAX_FRAME, MIN_MAX_FRAME, Protocol};
 use super::performative::{self, Fault, Open, Performative};
 use super::sasl::{self, Mechanism};
 use super::session::{Around, Session};
-use crate::hub::Hub;
+use crate::certificates::PeerCertificates;
+use crate::connection::End;
+use crate::hub::{Face, Hub};
 
 /// The highest channel; a client has one session for each thing it does.
 pub(crate) const CHANNEL_MAX: u16 = 255;
-/// The highest handle in a session.
-pub(crate) const HANDLE_MAX: u32 = 255;
+/// The highest handle in a session: a gateway may have all the links of many devices in one.
+pub(crate) const HANDLE_MAX: u32 = 1023;
 /// Silence after which this side takes the peer for dead, as the real service has it.
 pub(crate) const IDLE: Duration = Duration::from_secs(240);
+
+/// What a session needs of its peer, while the sessions are in use themselves.
+macro_rules! around {
+    ($peer:ident, $now:ident) => {
+        Around {
+            hub: &$peer.hub,
+            claims: &mut $peer.claims,
+            devices: &mut $peer.devices,
+            wake: &$peer.wake,
+            out: &mut $peer.out,
+            now: $now,
+        }
+    };
+}
 
 /// Where in its life a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +60,7 @@ pub(crate) struct Peer {
     hub: Arc<Hub>,
     stage: Stage,
     claims: Claims,
+    devices: Devices,
     /// Wakes this connection.
     pub(crate) wake: Arc<Notify>,
     /// What was read and not yet handled.
@@ -57,11 +75,17 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn new(hub: Arc<Hub>) -> Self {
+    /// A peer that asked for a face of the hub, if it did, and presented certificates, if it did.
+    pub(crate) fn new(
+        hub: Arc<Hub>,
+        face: Option<Face>,
+        certificates: Option<PeerCertificates>,
+    ) -> Self {
         Self {
             hub,
             stage: Stage::Start,
             claims: Claims::default(),
+            devices: Devices::new(face, certificates),
             wake: Arc::new(Notify::new()),
             inbox: BytesMut::new(),
             out: BytesMut::new(),
@@ -86,6 +110,8 @@ impl Peer {
 
     /// Handles all of what was read that is whole.
     pub(crate) fn handle(&mut self, now: Timestamp) {
+        // Those whose connection has ended have no say any more, whatever they still sent.
+        self.collect(now);
         while self.stage != Stage::Over {
             match self.step(now) {
                 Ok(true) => {}
@@ -122,7 +148,7 @@ impl Peer {
         match (self.stage, asked) {
             (Stage::Start, Some(Protocol::Sasl)) => {
                 self.out.extend_from_slice(&Protocol::Sasl.header());
-                sasl::mechanisms(&mut self.out);
+                sasl::mechanisms(&mut self.out, self.devices.has_certificate());
                 self.stage = Stage::Sasl;
             }
             (_, Some(Protocol::Amqp)) => {
@@ -141,8 +167,12 @@ impl Peer {
         let outcome = match sasl::init(body) {
             Ok(Mechanism::Later) => Ok(()),
             Ok(Mechanism::Plain { user, password }) => {
-                self.claims.sign_in(&self.hub, &user, &password, now)
+                let said = (user.as_str(), password.as_str());
+                self.claims.sign_in(&self.hub, &mut self.devices, said, now)
             }
+            // Whose it is, is said by the links.
+            Ok(Mechanism::External) if self.devices.has_certificate() => Ok(()),
+            Ok(Mechanism::External) => Err("no certificate was presented".to_owned()),
             Ok(Mechanism::Unknown) => Err("the mechanism is none of those offered".to_owned()),
             Err(error) => Err(error.to_string()),
         };
@@ -172,13 +202,7 @@ impl Peer {
                 )),
             };
         }
-        let mut around = Around {
-            hub: &self.hub,
-            claims: &mut self.claims,
-            wake: &self.wake,
-            out: &mut self.out,
-            now,
-        };
+        let mut around = around!(self, now);
         match performative {
             Performative::Open(_) => {
                 return Err(Fault::new("amqp:not-allowed", "The connection is open."));
@@ -205,15 +229,16 @@ impl Peer {
             Performative::Attach(attach) => session.attach(&attach, &mut around)?,
             Performative::Flow(flow) => session.flow(&flow, around.out),
             Performative::Transfer(transfer) => session.transfer(transfer, &mut around)?,
-            Performative::Detach { handle, closed } => session.detach(handle, closed, around.out),
+            Performative::Disposition(told) => session.disposition(&told, &mut around),
+            Performative::Detach { handle, closed } => {
+                session.detach(handle, closed, &mut around);
+            }
             Performative::End => {
                 performative::end(around.out, channel);
+                session.close(&mut around);
                 self.sessions.remove(&channel);
             }
-            Performative::Disposition
-            | Performative::Open(_)
-            | Performative::Begin(_)
-            | Performative::Close => {}
+            Performative::Open(_) | Performative::Begin(_) | Performative::Close => {}
         }
         Ok(())
     }
@@ -226,6 +251,7 @@ impl Peer {
             IDLE.as_millis() as u32,
         );
         self.stage = Stage::Open;
+        self.devices.host.clone_from(&open.hostname);
         if open.max_frame_size < MIN_MAX_FRAME {
             return Err(Fault::new(
                 "amqp:invalid-field",
@@ -242,15 +268,72 @@ impl Peer {
     /// Detaches what has lost its right, and writes what links have to send; says whether there is more once that is
     /// out.
     pub(crate) fn pump(&mut self, now: Timestamp) -> bool {
+        self.collect(now);
         if self.stage != Stage::Open {
             return false;
         }
         let mut more = false;
+        let mut around = around!(self, now);
         for session in self.sessions.values_mut() {
-            session.review(&self.claims, &mut self.out, now);
-            more |= session.pump(&mut self.out, self.max_frame, now);
+            session.review(&mut around);
+            more |= session.pump(&mut around, self.max_frame);
         }
+        let sessions = &self.sessions;
+        self.devices.review_links(&self.hub, |owner| {
+            let sessions = sessions.values();
+            sessions
+                .flat_map(|session| session.links_of(owner))
+                .collect()
+        });
         more
+    }
+
+    /// Takes what has come for devices, to their links.
+    fn collect(&mut self, now: Timestamp) {
+        if self.devices.is_empty() {
+            return;
+        }
+        let due = self.devices.collect(&self.hub, now);
+        if self.devices.is_cut() {
+            return self.vanish();
+        }
+        let mut around = around!(self, now);
+        for due in due {
+            match due {
+                Due::Message(owner, filter, parcel) => {
+                    let mut sessions = self.sessions.values_mut();
+                    let outlet = sessions.find_map(|session| session.outlet_of(&owner, filter));
+                    if outlet.is_some_and(|outlet| !outlet.push(parcel)) {
+                        around.devices.overrun(&owner);
+                    }
+                }
+                Due::End(owner, fault) => {
+                    for session in self.sessions.values_mut() {
+                        session.end_links_of(&owner, &fault, &mut around);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Is gone without a word, as over a cable that was pulled.
+    fn vanish(&mut self) {
+        self.out.clear();
+        self.leave(
+            &End::Lost("the link was cut by a lever".to_owned()),
+            Timestamp::now(),
+        );
+        self.stage = Stage::Over;
+    }
+
+    /// The connection is over: whoever was on it has left.
+    pub(crate) fn leave(&mut self, end: &End, now: Timestamp) {
+        let mut around = around!(self, now);
+        for session in self.sessions.values_mut() {
+            session.close(&mut around);
+        }
+        self.sessions.clear();
+        self.devices.leave_all(&self.hub, end);
     }
 
     /// Writes an empty frame: this side is still there.
@@ -258,12 +341,16 @@ impl Peer {
         frame::put_frame(&mut self.out, Protocol::Amqp, 0, |_| {});
     }
 
-    /// How long until a token ends.
+    /// How long until a token ends, or an acknowledgement is due that a lever holds back.
     pub(crate) fn next_end(&self, now: Timestamp) -> Option<Duration> {
-        let end = self.claims.next_end(now)?;
-        u64::try_from(end - now.as_second())
-            .ok()
-            .map(Duration::from_secs)
+        let claims = self.claims.next_end(now);
+        let claims = claims.and_then(|second| Timestamp::from_second(second).ok());
+        let held = self.sessions.values().filter_map(Session::next_held).min();
+        let ends = [claims, self.devices.next_end(), held];
+        let end = ends.into_iter().flatten().min()?;
+        let left = Duration::try_from(end.duration_since(now));
+        // What is over already is dealt with in the next round.
+        Some(left.unwrap_or_default())
     }
 
     /// Says goodbye.
@@ -287,7 +374,6 @@ impl Peer {
             }
             performative::close(&mut self.out, fault);
         }
-        self.sessions.clear();
         self.stage = Stage::Over;
     }
 }

@@ -1,9 +1,12 @@
 //! The performatives of part 2 of the specification, as far as a service's side looks at them.
 
-use bytes::{BufMut, Bytes, BytesMut};
+mod writing;
 
-use super::encoding;
-use super::frame::{Protocol, put_frame};
+use bytes::Bytes;
+
+pub(crate) use self::writing::{
+    attach, begin, close, detach, disposition, end, flow, open, settlement, transfer,
+};
 use super::value::{DecodeError, Value};
 
 const OPEN: u8 = 0x10;
@@ -15,9 +18,11 @@ const DISPOSITION: u8 = 0x15;
 const DETACH: u8 = 0x16;
 const END: u8 = 0x17;
 const CLOSE: u8 = 0x18;
-const ERROR: u8 = 0x1d;
+const RECEIVED: u64 = 0x23;
 const ACCEPTED: u8 = 0x24;
 const REJECTED: u8 = 0x25;
+const RELEASED: u8 = 0x26;
+const MODIFIED: u8 = 0x27;
 
 /// What a peer is told when something is not to be had: `amqp:error`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,12 +39,6 @@ impl Fault {
             description: description.into(),
         }
     }
-
-    fn put(&self, out: &mut BytesMut) {
-        let condition = Value::Symbol(self.condition.to_owned());
-        let description = Value::String(self.description.clone());
-        encoding::composite(out, ERROR, &[condition, description, Value::Null]);
-    }
 }
 
 /// One performative from a peer.
@@ -50,18 +49,16 @@ pub(crate) enum Performative {
     Attach(Box<Attach>),
     Flow(Flow),
     Transfer(Transfer),
-    /// What became of deliveries: nothing here waits for that, because events are settled when they leave.
-    Disposition,
-    Detach {
-        handle: u32,
-        closed: bool,
-    },
+    Disposition(Disposition),
+    Detach { handle: u32, closed: bool },
     End,
     Close,
 }
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct Open {
+    /// What the peer calls this side; empty if it does not say.
+    pub(crate) hostname: String,
     pub(crate) max_frame_size: u32,
     /// Milliseconds after which the peer takes silence for death; 0 for never.
     pub(crate) idle_time_out: u32,
@@ -109,10 +106,37 @@ pub(crate) struct Transfer {
     pub(crate) handle: u32,
     /// Present on the first frame of a delivery.
     pub(crate) delivery_id: Option<u32>,
+    /// How the payload is to be read; 0 for one message.
+    pub(crate) message_format: u32,
     pub(crate) settled: bool,
     pub(crate) more: bool,
     pub(crate) aborted: bool,
     pub(crate) payload: Bytes,
+}
+
+/// What became of deliveries `first` to `last`.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Disposition {
+    /// Whether the peer received them.
+    pub(crate) receiver: bool,
+    pub(crate) first: u32,
+    pub(crate) last: u32,
+    /// Whether the peer has forgotten them.
+    pub(crate) settled: bool,
+    /// Nothing while it has not made up its mind.
+    pub(crate) outcome: Option<Outcome>,
+}
+
+/// What a receiver made of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Accepted,
+    Rejected,
+    Released,
+    Modified {
+        /// The receiver does not want it again.
+        undeliverable: bool,
+    },
 }
 
 impl Performative {
@@ -129,6 +153,7 @@ impl Performative {
         let mut fields = Fields(fields);
         Ok(match u8::try_from(code) {
             Ok(OPEN) => Self::Open(Open {
+                hostname: fields.take(1).as_text().unwrap_or_default().to_owned(),
                 max_frame_size: fields.number(2)?.unwrap_or(u32::MAX),
                 idle_time_out: fields.number(4)?.unwrap_or(0),
             }),
@@ -171,12 +196,22 @@ impl Performative {
             Ok(TRANSFER) => Self::Transfer(Transfer {
                 handle: fields.wanted(0, "handle")?,
                 delivery_id: fields.number(1)?,
+                message_format: fields.number(3)?.unwrap_or(0),
                 settled: fields.flag(4),
                 more: fields.flag(5),
                 aborted: fields.flag(9),
                 payload,
             }),
-            Ok(DISPOSITION) => Self::Disposition,
+            Ok(DISPOSITION) => {
+                let first = fields.wanted(1, "first")?;
+                Self::Disposition(Disposition {
+                    receiver: fields.flag(0),
+                    first,
+                    last: fields.number(2)?.unwrap_or(first),
+                    settled: fields.flag(3),
+                    outcome: Outcome::decode(&fields.take(4))?,
+                })
+            }
             Ok(DETACH) => Self::Detach {
                 handle: fields.wanted(0, "handle")?,
                 closed: fields.flag(1),
@@ -184,6 +219,47 @@ impl Performative {
             Ok(END) => Self::End,
             Ok(CLOSE) => Self::Close,
             _ => return Err(DecodeError::Field("performative")),
+        })
+    }
+}
+
+impl Outcome {
+    /// Whether the delivery is over and done with, rather than wanted again.
+    pub(crate) fn is_final(self) -> bool {
+        match self {
+            Self::Accepted
+            | Self::Rejected
+            | Self::Modified {
+                undeliverable: true,
+            } => true,
+            Self::Released
+            | Self::Modified {
+                undeliverable: false,
+            } => false,
+        }
+    }
+
+    /// Reads a delivery's state; nothing for one that is none yet.
+    fn decode(state: &Value) -> Result<Option<Self>, DecodeError> {
+        let wrong = DecodeError::Field("state");
+        let (descriptor, fields) = match state {
+            Value::Null => return Ok(None),
+            Value::Described(descriptor, fields) => (descriptor, fields),
+            _ => return Err(wrong),
+        };
+        let Value::List(fields) = &**fields else {
+            return Err(wrong);
+        };
+        let code = descriptor.as_unsigned().ok_or(wrong)?;
+        Ok(match u8::try_from(code) {
+            Ok(ACCEPTED) => Some(Self::Accepted),
+            Ok(REJECTED) => Some(Self::Rejected),
+            Ok(RELEASED) => Some(Self::Released),
+            Ok(MODIFIED) => Some(Self::Modified {
+                undeliverable: fields.get(1) == Some(&Value::Bool(true)),
+            }),
+            _ if code == RECEIVED => None,
+            _ => return Err(wrong),
         })
     }
 }
@@ -215,182 +291,5 @@ impl Fields {
 
     fn flag(&self, at: usize) -> bool {
         self.0.get(at) == Some(&Value::Bool(true))
-    }
-}
-
-fn put(out: &mut BytesMut, channel: u16, code: u8, fields: &[Value]) {
-    put_frame(out, Protocol::Amqp, channel, |out| {
-        encoding::composite(out, code, fields);
-    });
-}
-
-/// `own` side's limits; `container` names this service.
-pub(crate) fn open(out: &mut BytesMut, container: &str, max_frame: u32, idle_time_out: u32) {
-    let mut fields = vec![Value::Null; 10];
-    fields[0] = Value::String(container.to_owned());
-    fields[2] = Value::Uint(max_frame);
-    fields[3] = Value::Ushort(super::peer::CHANNEL_MAX);
-    fields[4] = Value::Uint(idle_time_out);
-    put(out, 0, OPEN, &fields);
-}
-
-/// The answer to a begin on the same channel.
-pub(crate) fn begin(out: &mut BytesMut, channel: u16, window: u32) {
-    let mut fields = vec![Value::Null; 8];
-    fields[0] = Value::Ushort(channel);
-    fields[1] = Value::Uint(0);
-    fields[2] = Value::Uint(window);
-    fields[3] = Value::Uint(u32::MAX);
-    fields[4] = Value::Uint(super::peer::HANDLE_MAX);
-    put(out, channel, BEGIN, &fields);
-}
-
-/// The answer to an attach under the same handle, or a refusal, which has neither source nor target.
-pub(crate) fn attach(
-    out: &mut BytesMut,
-    channel: u16,
-    peer: &Attach,
-    offered: Value,
-    max_message: u64,
-    refused: bool,
-) {
-    let given = |value: &Value| {
-        if refused { Value::Null } else { value.clone() }
-    };
-    let mut fields = vec![Value::Null; 14];
-    fields[0] = Value::String(peer.name.clone());
-    fields[1] = Value::Uint(peer.handle);
-    fields[2] = Value::Bool(!peer.receiver);
-    fields[3] = Value::Ubyte(peer.snd_settle_mode);
-    fields[4] = Value::Ubyte(peer.rcv_settle_mode);
-    fields[5] = given(&peer.source);
-    fields[6] = given(&peer.target);
-    if peer.receiver {
-        fields[9] = Value::Uint(0);
-    }
-    fields[10] = Value::Ulong(max_message);
-    fields[11] = offered;
-    put(out, channel, ATTACH, &fields);
-}
-
-/// A session's windows, and with `link` a link's credit: `(handle, delivery count, credit, drain)`.
-pub(crate) fn flow(
-    out: &mut BytesMut,
-    channel: u16,
-    next_incoming: u32,
-    window: u32,
-    next_outgoing: u32,
-    link: Option<(u32, u32, u32, bool)>,
-) {
-    let mut fields = vec![Value::Null; 11];
-    fields[0] = Value::Uint(next_incoming);
-    fields[1] = Value::Uint(window);
-    fields[2] = Value::Uint(next_outgoing);
-    fields[3] = Value::Uint(u32::MAX);
-    if let Some((handle, delivery_count, credit, drain)) = link {
-        fields[4] = Value::Uint(handle);
-        fields[5] = Value::Uint(delivery_count);
-        fields[6] = Value::Uint(credit);
-        fields[8] = Value::Bool(drain);
-    }
-    put(out, channel, FLOW, &fields);
-}
-
-/// One frame of a delivery; the first of it carries its number, which serves as its tag too.
-pub(crate) fn transfer(
-    out: &mut BytesMut,
-    channel: u16,
-    handle: u32,
-    (delivery, first): (u32, bool),
-    settled: bool,
-    more: bool,
-    payload: &[u8],
-) {
-    put_frame(out, Protocol::Amqp, channel, |out| {
-        encoding::descriptor(out, TRANSFER);
-        encoding::list(out, |out| {
-            encoding::uint(out, handle);
-            if first {
-                encoding::uint(out, delivery);
-                encoding::binary(out, &delivery.to_be_bytes());
-                encoding::uint(out, 0);
-            } else {
-                (0..3).for_each(|_| encoding::null(out));
-            }
-            encoding::boolean(out, settled);
-            encoding::boolean(out, more);
-            (0..5).for_each(|_| encoding::null(out));
-            11
-        });
-        out.put_slice(payload);
-    });
-}
-
-/// Settles a delivery of the peer's: taken, or refused with a reason.
-pub(crate) fn disposition(
-    out: &mut BytesMut,
-    channel: u16,
-    delivery: u32,
-    outcome: &Result<(), Fault>,
-) {
-    put_frame(out, Protocol::Amqp, channel, |out| {
-        encoding::descriptor(out, DISPOSITION);
-        encoding::list(out, |out| {
-            encoding::boolean(out, true);
-            encoding::uint(out, delivery);
-            encoding::uint(out, delivery);
-            encoding::boolean(out, true);
-            match outcome {
-                Ok(()) => encoding::composite(out, ACCEPTED, &[]),
-                Err(fault) => {
-                    encoding::descriptor(out, REJECTED);
-                    encoding::list(out, |out| {
-                        fault.put(out);
-                        1
-                    });
-                }
-            }
-            encoding::boolean(out, false);
-            6
-        });
-    });
-}
-
-pub(crate) fn detach(
-    out: &mut BytesMut,
-    channel: u16,
-    handle: u32,
-    closed: bool,
-    fault: Option<&Fault>,
-) {
-    put_frame(out, Protocol::Amqp, channel, |out| {
-        encoding::descriptor(out, DETACH);
-        encoding::list(out, |out| {
-            encoding::uint(out, handle);
-            encoding::boolean(out, closed);
-            error_or_null(out, fault);
-            3
-        });
-    });
-}
-
-pub(crate) fn end(out: &mut BytesMut, channel: u16) {
-    put(out, channel, END, &[Value::Null]);
-}
-
-pub(crate) fn close(out: &mut BytesMut, fault: Option<&Fault>) {
-    put_frame(out, Protocol::Amqp, 0, |out| {
-        encoding::descriptor(out, CLOSE);
-        encoding::list(out, |out| {
-            error_or_null(out, fault);
-            1
-        });
-    });
-}
-
-fn error_or_null(out: &mut BytesMut, fault: Option<&Fault>) {
-    match fault {
-        Some(fault) => fault.put(out),
-        None => encoding::null(out),
     }
 }

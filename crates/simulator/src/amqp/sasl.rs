@@ -1,7 +1,7 @@
 //! SASL: who the peer says it is before AMQP begins (part 5 of the specification).
 //!
 //! Most clients say nothing here (ANONYMOUS, or MSSBCBS, which announces tokens) and put tokens to `$cbs` afterwards;
-//! PLAIN carries a policy and its key.
+//! PLAIN carries a policy and its key, or a device and its token; EXTERNAL points at the certificate of the connection.
 
 use bytes::{Bytes, BytesMut};
 
@@ -22,15 +22,21 @@ pub(crate) enum Mechanism {
         user: String,
         password: String,
     },
-    /// Something this side did not offer.
+    /// The certificate that the connection was made with.
+    External,
+    /// Something this side never offers.
     Unknown,
 }
 
-/// What this side offers.
-pub(crate) fn mechanisms(out: &mut BytesMut) {
-    let names = ["MSSBCBS", "PLAIN", "ANONYMOUS"].map(|name| Value::Symbol(name.to_owned()));
+/// What this side offers, to a peer with a certificate or without.
+pub(crate) fn mechanisms(out: &mut BytesMut, has_certificate: bool) {
+    let external = has_certificate.then_some("EXTERNAL");
+    let names = ["MSSBCBS", "PLAIN", "ANONYMOUS"]
+        .into_iter()
+        .chain(external);
+    let names = names.map(|name| Value::Symbol(name.to_owned())).collect();
     put_frame(out, Protocol::Sasl, 0, |out| {
-        encoding::composite(out, MECHANISMS, &[Value::Array(names.into())]);
+        encoding::composite(out, MECHANISMS, &[Value::Array(names)]);
     });
 }
 
@@ -57,6 +63,7 @@ pub(crate) fn init(body: &Bytes) -> Result<Mechanism, DecodeError> {
     let name = fields.first().and_then(Value::as_text).ok_or(wrong)?;
     Ok(match (name, fields.get(1)) {
         ("ANONYMOUS" | "MSSBCBS", _) => Mechanism::Later,
+        ("EXTERNAL", _) => Mechanism::External,
         ("PLAIN", Some(Value::Binary(response))) => plain(response).ok_or(wrong)?,
         _ => Mechanism::Unknown,
     })

@@ -1,28 +1,29 @@
 //! Sessions: windows of frames, and the links within.
 
-use std::collections::BTreeMap;
+mod opening;
+mod settling;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
+use hub_proto::identity::Identity;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 
 use super::address::Node;
 use super::claims::Claims;
-use super::link::{CREDIT, Delivered, Inlet, Link, MAX_MESSAGE, Outgoing, Outlet};
+use super::device::Devices;
+use super::link::{CREDIT, Delivered, Link, MAX_MESSAGE, Outgoing, Outlet};
 use super::message::{Message, Property, answer};
 use super::performative::{self, Attach, Begin, Fault, Flow, Transfer};
-use super::readers::Reader;
-use super::stream::EventStream;
 use super::value::Value;
 use super::{devicebound, management};
 use crate::hub::Hub;
+use crate::registry::Filter;
 
 /// Frames a peer may send before it is told of more room.
 pub(crate) const WINDOW: u32 = 2048;
-/// A reader that wants to know with each event how far the partition has come.
-const METRICS: &str = "com.microsoft:enable-receiver-runtime-metric";
-const EPOCH: &str = "com.microsoft:epoch";
 /// The names under which `$cbs` tells a status.
 const CBS_DIALECT: [&str; 2] = ["status-code", "status-description"];
 
@@ -30,6 +31,7 @@ const CBS_DIALECT: [&str; 2] = ["status-code", "status-description"];
 pub(crate) struct Around<'a> {
     pub(crate) hub: &'a Arc<Hub>,
     pub(crate) claims: &'a mut Claims,
+    pub(crate) devices: &'a mut Devices,
     /// Wakes the connection when a reader has to go.
     pub(crate) wake: &'a Arc<Notify>,
     pub(crate) out: &'a mut BytesMut,
@@ -45,6 +47,16 @@ pub(crate) struct Session {
     window: u32,
     outgoing: Outgoing,
     links: BTreeMap<u32, Link>,
+    /// Deliveries that were taken and of which a lever keeps the peer from hearing before then.
+    held: VecDeque<(Timestamp, u32)>,
+}
+
+/// When a peer hears that its message was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Heard {
+    Now,
+    At(Timestamp),
+    Never,
 }
 
 impl Session {
@@ -54,12 +66,9 @@ impl Session {
             channel,
             next_incoming: begin.next_outgoing_id,
             window: WINDOW,
-            outgoing: Outgoing {
-                next_transfer: 0,
-                next_delivery: 0,
-                window: begin.incoming_window,
-            },
+            outgoing: Outgoing::new(begin.incoming_window),
             links: BTreeMap::new(),
+            held: VecDeque::new(),
         }
     }
 
@@ -80,7 +89,7 @@ impl Session {
         let answer = |out: &mut BytesMut, offered: Value, refused: bool| {
             performative::attach(out, channel, attach, offered, MAX_MESSAGE as u64, refused);
         };
-        let link = match open(attach, around) {
+        let link = match opening::open(attach, around) {
             Ok((link, offered)) => {
                 answer(around.out, offered, false);
                 link
@@ -135,7 +144,7 @@ impl Session {
                 "More frames came than there was room for.",
             )
         })?;
-        let (channel, handle) = (self.channel, transfer.handle);
+        let handle = transfer.handle;
         let inlet = match self.links.get_mut(&handle) {
             Some(Link::Inlet(inlet)) => inlet,
             Some(Link::Ended) => return Ok(()),
@@ -149,7 +158,7 @@ impl Session {
         let delivered = match inlet.take(transfer) {
             Ok(delivered) => delivered,
             Err(fault) => {
-                self.end_link(handle, &fault, around.out);
+                self.end_link(handle, &fault, around);
                 return Ok(());
             }
         };
@@ -164,7 +173,7 @@ impl Session {
         if let Some(delivered) = delivered {
             let outcome = self.take(&node, &delivered, around);
             if !delivered.settled {
-                performative::disposition(around.out, channel, delivered.delivery, &outcome);
+                self.acknowledge(delivered.delivery, outcome, around.out);
             }
         }
         if refill || self.window < WINDOW / 2 {
@@ -180,13 +189,19 @@ impl Session {
         node: &Node,
         delivered: &Delivered,
         around: &mut Around<'_>,
-    ) -> Result<(), Fault> {
-        let message = Message::decode(&delivered.payload)
-            .map_err(|error| Fault::new("amqp:decode-error", error.to_string()))?;
+    ) -> Result<Heard, Fault> {
+        let wrong =
+            |error: super::value::DecodeError| Fault::new("amqp:decode-error", error.to_string());
         let (hub, now) = (around.hub, around.now);
+        if let Node::Client(owner, channel) = node {
+            let messages =
+                Message::decode_all(&delivered.payload, delivered.format).map_err(wrong)?;
+            return around.devices.take(hub, owner, *channel, messages, now);
+        }
+        let message = Message::decode(&delivered.payload).map_err(wrong)?;
         match node {
             Node::Cbs => {
-                let status = around.claims.put_token(hub, &message, now);
+                let status = around.claims.put_token(hub, around.devices, &message, now);
                 tracing::debug!(
                     code = status.code,
                     reason = status.description,
@@ -194,18 +209,18 @@ impl Session {
                 );
                 let body = answer(&message, &status, CBS_DIALECT, &Value::Null);
                 self.answer(node, &message, body);
-                Ok(())
             }
             Node::Management { .. } => {
                 let body = management::serve(hub, around.claims, &message, now);
                 self.answer(node, &message, body);
-                Ok(())
             }
-            Node::Devicebound => devicebound::send(hub, message),
-            Node::Partition { .. } => {
-                Err(Fault::new("amqp:not-allowed", "Events are only read here."))
+            Node::Devicebound => devicebound::send(hub, message)?,
+            Node::Partition { .. } | Node::Client(..) => {
+                let text = "Nothing is written here.";
+                return Err(Fault::new("amqp:not-allowed", text));
             }
         }
+        Ok(Heard::Now)
     }
 
     /// Answers on the link that the request names, or else on any from the same node.
@@ -227,45 +242,92 @@ impl Session {
         }
     }
 
-    pub(crate) fn detach(&mut self, handle: u32, closed: bool, out: &mut BytesMut) {
+    pub(crate) fn detach(&mut self, handle: u32, closed: bool, around: &mut Around<'_>) {
         match self.links.remove(&handle) {
             Some(Link::Ended) | None => {}
-            Some(Link::Inlet(_) | Link::Outlet(_)) => {
-                performative::detach(out, self.channel, handle, closed, None);
+            Some(link) => {
+                performative::detach(around.out, self.channel, handle, closed, None);
+                self.forget(handle, &link, around);
             }
         }
     }
 
     /// Detaches readers that lost their place, and links whose token has ended.
-    pub(crate) fn review(&mut self, claims: &Claims, out: &mut BytesMut, now: Timestamp) {
+    pub(crate) fn review(&mut self, around: &mut Around<'_>) {
         let mut over = Vec::new();
         for (handle, link) in &self.links {
             let (node, reader) = match link {
                 Link::Ended => continue,
                 Link::Inlet(inlet) => (&inlet.node, None),
-                Link::Outlet(outlet) => (&outlet.node, outlet.events.as_ref()),
+                Link::Outlet(outlet) => (&outlet.node, outlet.events()),
             };
             let lost = reader.and_then(|events| events.reader.lost());
-            let fault = lost.cloned().or_else(|| may_have(node, claims, now).err());
+            let fault = lost
+                .cloned()
+                .or_else(|| opening::may_have(node, around.claims, around.now).err());
             over.extend(fault.map(|fault| (*handle, fault)));
         }
         for (handle, fault) in over {
-            self.end_link(handle, &fault, out);
+            self.end_link(handle, &fault, around);
+        }
+    }
+
+    /// Detaches all links of a device or module.
+    pub(crate) fn end_links_of(
+        &mut self,
+        owner: &Identity,
+        fault: &Fault,
+        around: &mut Around<'_>,
+    ) {
+        let links = self.links.iter();
+        let own = links.filter(|(_, link)| link.owner() == Some(owner));
+        let handles: Vec<u32> = own.map(|(handle, _)| *handle).collect();
+        for handle in handles {
+            self.end_link(handle, fault, around);
+        }
+    }
+
+    /// Whether a device or module has a link here, and what it listens to by them.
+    pub(crate) fn links_of(&self, owner: &Identity) -> impl Iterator<Item = Option<Filter>> {
+        let links = self.links.values();
+        links
+            .filter(move |link| link.owner() == Some(owner))
+            .map(Link::filter)
+    }
+
+    /// The link by which a device or module hears what `filter` is for.
+    pub(crate) fn outlet_of(&mut self, owner: &Identity, filter: Filter) -> Option<&mut Outlet> {
+        self.links.values_mut().find_map(|link| {
+            if link.owner() != Some(owner) || link.filter() != Some(filter) {
+                return None;
+            }
+            match link {
+                Link::Outlet(outlet) => Some(&mut **outlet),
+                Link::Inlet(_) | Link::Ended => None,
+            }
+        })
+    }
+
+    /// Whatever is attached is so no more.
+    pub(crate) fn close(&mut self, around: &mut Around<'_>) {
+        for (handle, link) in std::mem::take(&mut self.links) {
+            self.forget(handle, &link, around);
         }
     }
 
     /// Writes what links have to send; says whether there is more once that is out.
-    pub(crate) fn pump(&mut self, out: &mut BytesMut, max_frame: usize, now: Timestamp) -> bool {
+    pub(crate) fn pump(&mut self, around: &mut Around<'_>, max_frame: usize) -> bool {
+        self.release_held(around.out, around.now);
         let mut more = false;
         let mut drained = Vec::new();
         for (handle, link) in &mut self.links {
             let Link::Outlet(outlet) = link else { continue };
             let again = outlet.pump(
-                out,
+                around.out,
                 (self.channel, *handle),
                 &mut self.outgoing,
                 max_frame,
-                now,
+                around.now,
             );
             more |= again;
             if !again && let Some(count) = outlet.drained() {
@@ -273,8 +335,9 @@ impl Session {
             }
         }
         for state in drained {
-            self.tell(out, Some(state));
+            self.tell(around.out, Some(state));
         }
+        self.settle_taken(around);
         more
     }
 
@@ -282,12 +345,14 @@ impl Session {
     pub(crate) fn reads_events(&self) -> bool {
         self.links
             .values()
-            .any(|link| matches!(link, Link::Outlet(outlet) if outlet.events.is_some()))
+            .any(|link| matches!(link, Link::Outlet(outlet) if outlet.events().is_some()))
     }
 
-    fn end_link(&mut self, handle: u32, fault: &Fault, out: &mut BytesMut) {
-        performative::detach(out, self.channel, handle, true, Some(fault));
-        self.links.insert(handle, Link::Ended);
+    fn end_link(&mut self, handle: u32, fault: &Fault, around: &mut Around<'_>) {
+        performative::detach(around.out, self.channel, handle, true, Some(fault));
+        if let Some(link) = self.links.insert(handle, Link::Ended) {
+            self.forget(handle, &link, around);
+        }
     }
 
     fn tell(&self, out: &mut BytesMut, link: Option<(u32, u32, u32, bool)>) {
@@ -300,70 +365,5 @@ impl Session {
             outgoing.next_transfer,
             link,
         );
-    }
-}
-
-/// Makes a link, and the capabilities it has of those the peer asked for.
-fn open(attach: &Attach, around: &mut Around<'_>) -> Result<(Link, Value), Fault> {
-    let terminus = |value: &Value| match value.undescribed() {
-        Value::List(fields) => fields.clone(),
-        _ => Vec::new(),
-    };
-    let (source, target) = (terminus(&attach.source), terminus(&attach.target));
-    let address = |terminus: &[Value]| {
-        let address = terminus.first().and_then(Value::as_text);
-        address.map(str::to_owned)
-    };
-    let own = if attach.receiver { &source } else { &target };
-    let address_of_node = address(own)
-        .ok_or_else(|| Fault::new("amqp:invalid-field", "The link leads to no address."))?;
-    let node = Node::at(&address_of_node)?.found_in(around.hub)?;
-    may_have(&node, around.claims, around.now)?;
-    match (&node, attach.receiver) {
-        (
-            Node::Partition {
-                event_hub,
-                group,
-                partition,
-            },
-            true,
-        ) => {
-            let asked = match &attach.desired_capabilities {
-                Value::Array(names) => names.iter().any(|name| name.as_text() == Some(METRICS)),
-                name => name.as_text() == Some(METRICS),
-            };
-            let offered = match asked {
-                true => Value::Array(vec![Value::Symbol(METRICS.to_owned())]),
-                false => Value::Null,
-            };
-            let epoch = attach.properties.get(EPOCH).and_then(Value::as_signed);
-            let (hub, wake) = (around.hub.clone(), around.wake.clone());
-            let reader = Reader::seat(hub.clone(), (event_hub, group, *partition), epoch, wake)?;
-            let filters = source.get(7).unwrap_or(&Value::Null);
-            let events = EventStream::open(hub, (event_hub, *partition), filters, asked, reader)?;
-            let outlet = Outlet::new(node, attach, address(&target), Some(events));
-            Ok((Link::Outlet(Box::new(outlet)), offered))
-        }
-        (Node::Cbs | Node::Management { .. }, true) => {
-            let outlet = Outlet::new(node, attach, address(&target), None);
-            Ok((Link::Outlet(Box::new(outlet)), Value::Null))
-        }
-        (Node::Cbs | Node::Management { .. } | Node::Devicebound, false) => {
-            Ok((Link::Inlet(Inlet::new(node, attach)), Value::Null))
-        }
-        (Node::Partition { .. }, false) | (Node::Devicebound, true) => Err(Fault::new(
-            "amqp:not-allowed",
-            format!("'{address_of_node}' has no link in this direction."),
-        )),
-    }
-}
-
-fn may_have(node: &Node, claims: &Claims, now: Timestamp) -> Result<(), Fault> {
-    match node.resource() {
-        Some(resource) if !claims.allow(&resource, now) => Err(Fault::new(
-            "amqp:unauthorized-access",
-            format!("Unauthorized access. No token that holds opens '{resource}'."),
-        )),
-        _ => Ok(()),
     }
 }

@@ -8,8 +8,10 @@ use hub_proto::message::{Properties, SystemProperty};
 use jiff::Timestamp;
 
 use super::encoding;
-use super::message::{self, Property};
+use super::link::Parcel;
+use super::message;
 use super::performative::Fault;
+use super::properties;
 use super::readers::Reader;
 use super::value::Value;
 use crate::events::Source;
@@ -86,12 +88,12 @@ impl EventStream {
     pub(crate) fn fetch(
         &mut self,
         most: usize,
-        queue: &mut VecDeque<Bytes>,
+        queue: &mut VecDeque<Parcel>,
         now: Timestamp,
     ) -> bool {
         let metrics = self.metrics.then_some(now);
         let most = most.min(BATCH);
-        let take = |reading: &Reading<'_>| queue.push_back(encode(reading, metrics));
+        let take = |reading: &Reading<'_>| queue.push_back(encode(reading, metrics).into());
         let (next, more) =
             self.hub
                 .read_partition(&self.event_hub, self.partition, self.next, most, take);
@@ -156,7 +158,7 @@ fn encode(reading: &Reading<'_>, metrics: Option<Timestamp>) -> Bytes {
     message::map_section(&mut out, message::MESSAGE_ANNOTATIONS, |out| {
         annotations(out, reading, &given)
     });
-    message::properties(&mut out, given.system.iter().filter_map(property));
+    message::properties(&mut out, given.system.iter().filter_map(properties::field));
     if !given.application.is_empty() {
         message::map_section(&mut out, message::APPLICATION_PROPERTIES, |out| {
             for (name, value) in given.application.iter() {
@@ -231,31 +233,6 @@ fn auth_method(reading: &Reading<'_>) -> String {
     format!(
         r#"{{"scope":"{scope}","type":"{kind}","issuer":"{issuer}","acceptingIpFilterRule":null}}"#
     )
-}
-
-/// A system property that has a field of its own in a message's properties.
-fn property((property, text): (&SystemProperty, &String)) -> Option<(Property, Value)> {
-    let string = || Some(Value::String(text.clone()));
-    let symbol = || Some(Value::Symbol(text.clone()));
-    let moment = || {
-        let moment = text.parse::<Timestamp>().ok()?;
-        Some(Value::Timestamp(moment.as_millisecond()))
-    };
-    let (field, value) = match property {
-        SystemProperty::MessageId => (Property::MessageId, string()),
-        SystemProperty::UserId => {
-            let bytes = Bytes::copy_from_slice(text.as_bytes());
-            (Property::UserId, Some(Value::Binary(bytes)))
-        }
-        SystemProperty::To => (Property::To, string()),
-        SystemProperty::CorrelationId => (Property::CorrelationId, string()),
-        SystemProperty::ContentType => (Property::ContentType, symbol()),
-        SystemProperty::ContentEncoding => (Property::ContentEncoding, symbol()),
-        SystemProperty::ExpiryTime => (Property::AbsoluteExpiryTime, moment()),
-        SystemProperty::CreationTime => (Property::CreationTime, moment()),
-        _ => return None,
-    };
-    Some((field, value?))
 }
 
 #[cfg(test)]

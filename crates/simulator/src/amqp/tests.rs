@@ -14,6 +14,7 @@ use super::{EVENT_HUB, encoding};
 use crate::hub::{Hub, Names};
 
 mod conversations;
+mod devices;
 mod forms;
 
 /// A hub called `localhost` in memory.
@@ -56,7 +57,7 @@ const CLOSE: u8 = 0x18;
 impl Client {
     fn connect(hub: Arc<Hub>) -> Self {
         let mut client = Self {
-            peer: Peer::new(hub.clone()),
+            peer: Peer::new(hub.clone(), None, None),
             hub,
             now: Timestamp::now(),
         };
@@ -199,22 +200,27 @@ impl Client {
 
     /// Puts a token that a policy signed for `resource`; returns the status.
     fn put_token(&mut self, resource: &str, policy: &str) -> i64 {
-        self.attach_sender(100, "$cbs");
-        self.attach_receiver(101, "$cbs");
-        self.give_credit(101, 0, 10, false);
         let key = self.hub.policy_key(policy).expect("a policy");
         let letters = SymmetricKey::from_bytes(key.to_base64());
         let expiry = self.now.as_second() + 3600;
         let token = Unsigned::new(resource, expiry)
             .with_policy(policy)
             .sign(&letters);
+        self.put_signed(resource, &token)
+    }
+
+    /// Puts a token for `name`; returns the status.
+    fn put_signed(&mut self, name: &str, token: &str) -> i64 {
+        self.attach_sender(100, "$cbs");
+        self.attach_receiver(101, "$cbs");
+        self.give_credit(101, 0, 10, false);
         let request = request(
             &[
                 ("operation", "put-token"),
                 ("type", "servicebus.windows.net:sastoken"),
-                ("name", resource),
+                ("name", name),
             ],
-            text(&token),
+            text(token),
         );
         let came = self.send(100, 0, &request);
         let status = status(&came);

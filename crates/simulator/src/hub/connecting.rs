@@ -16,6 +16,7 @@ use crate::change::Change;
 use crate::connection::End;
 use crate::history::Cause;
 use crate::mailbox::{EndReason, Mailbox};
+use crate::registry::Filter;
 use crate::trace::What;
 use crate::wire::{Connect, ReturnCode, Will};
 
@@ -33,22 +34,40 @@ pub(crate) struct Attached {
     connection: u64,
 }
 
-/// Who a client says it is, before anything is checked.
-struct Claim {
-    identity: Identity,
-    /// The hub's name as the client knows it.
-    hub: String,
-    /// The Plug and Play model it announces; empty for none.
-    model_id: String,
+impl Attached {
+    /// Tells this connection from others of the same identity.
+    pub(super) fn connection(&self) -> u64 {
+        self.connection
+    }
 }
 
-/// Why a CONNECT was refused.
+/// Who a client says it is, before anything is checked.
+pub(crate) struct Claim {
+    pub(crate) identity: Identity,
+    /// The hub's name as the client knows it.
+    pub(crate) hub: String,
+    /// The Plug and Play model it announces; empty for none.
+    pub(crate) model_id: String,
+}
+
+/// How a client connects.
+pub(super) struct Manner {
+    /// Which face it asked for.
+    pub(super) face: Option<Face>,
+    /// Whether it has no use for what it once subscribed to.
+    pub(super) is_clean: bool,
+    pub(super) mailbox: Mailbox,
+    /// Where it listens by links, what it listens to.
+    pub(super) links: Option<Vec<Filter>>,
+}
+
+/// Why a client was refused.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     /// What CONNACK says; nothing when the connection just ends, as on a cut link.
     pub(crate) code: Option<ReturnCode>,
-    pub(super) reason: String,
-    cause: Cause,
+    pub(crate) reason: String,
+    pub(crate) cause: Cause,
 }
 
 impl Refusal {
@@ -69,50 +88,52 @@ impl Hub {
         face: Option<Face>,
         peer: Option<&PeerCertificates>,
     ) -> Result<Attached, Refusal> {
-        let claimed = connect.client_id.parse::<Identity>().ok();
-        let refused = |refusal: Refusal| {
-            tracing::debug!(
-                client = connect.client_id,
-                reason = refusal.reason,
-                "connection refused"
-            );
-            self.trace.tell(claimed.as_ref(), || What::Connection {
-                state: "refused",
-                reason: refusal.reason.clone(),
-            });
-            let Refusal { cause, reason, .. } = &refusal;
-            self.connections
-                .refused(&connect.client_id, *cause, reason, Timestamp::now());
-            refusal
-        };
-        let claim = self.identify(connect).map_err(refused)?;
-        let password = connect.password.as_deref();
-        let token = password.filter(|password| !password.is_empty());
-        let proof = match token.map(std::str::from_utf8).transpose() {
-            Ok(token) => Proof::new(token, peer),
-            Err(_) => {
-                let reason = "the token is no text";
-                return Err(refused(Refusal::not_authorized(Cause::Token, reason)));
-            }
-        };
+        let connected = self.identify(connect).and_then(|claim| {
+            let password = connect.password.as_deref();
+            let token = password.filter(|password| !password.is_empty());
+            let proof = match token.map(std::str::from_utf8).transpose() {
+                Ok(token) => Proof::new(token, peer),
+                Err(_) => {
+                    let reason = "the token is no text";
+                    return Err(Refusal::not_authorized(Cause::Token, reason));
+                }
+            };
+            let manner = Manner {
+                face,
+                is_clean: connect.clean_session,
+                mailbox: Mailbox::default(),
+                links: None,
+            };
+            self.let_in(claim, proof, manner)
+        });
+        match connected {
+            Ok((attached, _)) => Ok(attached),
+            Err(refusal) => Err(self.refused(&connect.client_id, refusal)),
+        }
+    }
+
+    /// Lets a client in if its proof opens who it claims to be; says too when that ends.
+    pub(super) fn let_in(
+        &self,
+        claim: Claim,
+        proof: Proof<'_>,
+        manner: Manner,
+    ) -> Result<(Attached, Timestamp), Refusal> {
         let examined = self.examine(&claim.identity, proof, Timestamp::now());
         let mut core = self.lock();
-        let expires = core
-            .admit(&claim, &examined, &self.names.accepted)
-            .map_err(refused)?;
+        let expires = core.admit(&claim, &examined, &self.names.accepted)?;
         core.note_model(&claim);
-        let attached = core.attach(claim.identity, face, connect.clean_session, expires);
+        let attached = core.attach(claim.identity, manner, expires);
         core.resume(&attached.identity);
         // A client may only hear that it is connected when what this changed is kept.
         if let Err(error) = self.commit(&mut core) {
             core.live.remove(&attached.identity);
             core.tell_connection(&attached.identity, attached.face, false);
-            let code = Some(ReturnCode::ServerUnavailable);
-            return Err(refused(Refusal {
-                code,
+            return Err(Refusal {
+                code: Some(ReturnCode::ServerUnavailable),
                 reason: format!("the journal cannot be written: {error}"),
                 cause: Cause::Journal,
-            }));
+            });
         }
         drop(core);
         self.connections
@@ -123,7 +144,21 @@ impl Hub {
                 state: "connected",
                 reason: String::new(),
             });
-        Ok(attached)
+        Ok((attached, expires))
+    }
+
+    /// Tells whoever watches that a client was refused, by the name it gave.
+    pub(super) fn refused(&self, client: &str, refusal: Refusal) -> Refusal {
+        let Refusal { cause, reason, .. } = &refusal;
+        tracing::debug!(client, reason, "connection refused");
+        let claimed = client.parse::<Identity>().ok();
+        self.trace.tell(claimed.as_ref(), || What::Connection {
+            state: "refused",
+            reason: reason.clone(),
+        });
+        self.connections
+            .refused(client, *cause, reason, Timestamp::now());
+        refusal
     }
 
     fn identify(&self, connect: &Connect) -> Result<Claim, Refusal> {
@@ -226,7 +261,7 @@ impl Hub {
 
 impl Core {
     /// Checks everything about a client that says who it is; returns when its proof ends to count.
-    fn admit(
+    pub(super) fn admit(
         &self,
         claim: &Claim,
         proof: &Examined<'_>,
@@ -282,25 +317,19 @@ impl Core {
         }
     }
 
-    fn attach(
-        &mut self,
-        identity: Identity,
-        face: Option<Face>,
-        clean: bool,
-        expires: Timestamp,
-    ) -> Attached {
-        if clean {
+    fn attach(&mut self, identity: Identity, manner: Manner, expires: Timestamp) -> Attached {
+        if manner.is_clean {
             self.record(Change::Subscribed {
                 target: identity.clone(),
                 subscriptions: Vec::new(),
             });
         }
-        let face = self.face(&identity, face);
+        let face = self.face(&identity, manner.face);
         let session_present = self
             .client(&identity)
             .is_some_and(|client| !client.subscriptions.is_empty());
         self.connections += 1;
-        let mailbox = Arc::new(Mailbox::default());
+        let mailbox = Arc::new(manner.mailbox);
         let live = Live {
             connection: self.connections,
             face,
@@ -308,6 +337,7 @@ impl Core {
             since: Timestamp::now(),
             in_flight: None,
             locked: HashMap::new(),
+            links: manner.links,
         };
         self.left.remove(&identity);
         match self.live.insert(identity.clone(), live) {

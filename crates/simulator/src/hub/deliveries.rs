@@ -106,15 +106,19 @@ impl Core {
 
     /// Sends a device the cloud-to-device messages it was not sent on this connection, or too long ago.
     pub(super) fn pump_messages(&mut self, identity: &Identity) {
-        let Some(device) = self.registry.devices.get_mut(identity.device_id()) else {
+        let Some(subscription) = self.subscription(identity, Filter::Devicebound) else {
             return;
         };
-        let Some(subscription) = device.client.subscription(Filter::Devicebound) else {
+        let Some(device) = self.registry.devices.get_mut(identity.device_id()) else {
             return;
         };
         let Some(live) = self.live.get_mut(identity) else {
             return;
         };
+        if live.links.is_some() {
+            // It takes them itself, as its link has room.
+            return live.mailbox.nudge();
+        }
         let (now, sent) = (jiff::Timestamp::now(), Instant::now());
         let now_ms = now.as_millisecond();
         let waiting = &mut device.queue.waiting;
@@ -155,10 +159,7 @@ impl Core {
             return;
         };
         loop {
-            let subscription = self
-                .client(&identity)
-                .and_then(|client| client.subscription(Filter::Inputs));
-            let Some(subscription) = subscription else {
+            let Some(subscription) = self.subscription(&identity, Filter::Inputs) else {
                 return;
             };
             let store = self.registry.edge(edge);
@@ -224,10 +225,22 @@ impl Core {
 
     /// Sends cloud-to-device messages again that nobody acknowledged.
     pub(super) fn redeliver_messages(&mut self) {
-        let overdue = self.live.iter().filter(|(_, live)| {
-            let mut locked = live.locked.values();
-            locked.any(|sent| sent.elapsed() >= MESSAGE_LOCK)
-        });
+        let now_ms = jiff::Timestamp::now().as_millisecond();
+        let overdue = self
+            .live
+            .iter()
+            .filter(|(identity, live)| match &live.links {
+                None => {
+                    let mut locked = live.locked.values();
+                    locked.any(|sent| sent.elapsed() >= MESSAGE_LOCK)
+                }
+                Some(links) => {
+                    let device = self.registry.devices.get(identity.device_id());
+                    let mut waiting = device.iter().flat_map(|device| &device.queue.waiting);
+                    links.contains(&Filter::Devicebound)
+                        && waiting.any(|message| message.delivered && !message.hold.is_held(now_ms))
+                }
+            });
         let overdue: Vec<_> = overdue.map(|(identity, _)| identity.clone()).collect();
         for identity in overdue {
             self.pump_messages(&identity);

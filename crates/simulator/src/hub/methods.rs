@@ -188,16 +188,16 @@ impl Core {
         caller: Caller<'_>,
         may: impl Fn(&mut Self) -> bool,
     ) -> Result<Option<Begun>, InvokeError> {
-        let Some(client) = self.client(target) else {
+        if self.client(target).is_none() {
             return Err(InvokeError::NotFound(target.clone()));
-        };
+        }
         if let Caller::Module(caller) = caller
             && caller.device_id() != target.device_id()
         {
             // An edge hub knows nobody but its own.
             return Err(InvokeError::NotFound(target.clone()));
         }
-        if client.subscription(Filter::MethodRequests).is_none() {
+        if self.subscription(target, Filter::MethodRequests).is_none() {
             return Ok(None);
         }
         let Some(live) = self.live.get(target) else {

@@ -68,7 +68,7 @@ proptest! {
 
     #[test]
     fn any_bytes_after_a_header_end_in_an_answer(sasl: bool, bytes in vec(any::<u8>(), 0..400)) {
-        let mut peer = Peer::new(hub());
+        let mut peer = Peer::new(hub(), None, None);
         let protocol = if sasl { Protocol::Sasl } else { Protocol::Amqp };
         peer.inbox.extend_from_slice(&protocol.header());
         peer.inbox.extend_from_slice(&bytes);
@@ -114,7 +114,7 @@ fn a_count_beyond_the_bytes_is_refused() {
 
 #[test]
 fn a_frame_longer_than_said_is_refused_before_it_is_there() {
-    let mut peer = Peer::new(hub());
+    let mut peer = Peer::new(hub(), None, None);
     peer.inbox.extend_from_slice(&Protocol::Amqp.header());
     peer.inbox.extend_from_slice(&[0xff, 0, 0, 0, 2, 0, 0, 0]);
     peer.handle(Timestamp::UNIX_EPOCH);
