@@ -7,6 +7,7 @@ mod blobs;
 mod certificates;
 mod dps;
 mod history;
+mod inventory;
 mod levers;
 mod routing;
 mod streams;
@@ -15,8 +16,9 @@ use std::sync::Arc;
 
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequestParts, Path, State};
-use axum::http::StatusCode;
+use axum::http::header::IF_MATCH;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
@@ -28,6 +30,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use self::certificates::X509;
+pub(crate) use self::dps::overview_of as dps_overview;
 use crate::hub::{IdentityFault, InvokeError, NewDevice, NewModule, SendError, TwinFault};
 use crate::rest::status_of;
 use crate::simulator::Simulator;
@@ -71,6 +74,7 @@ pub(crate) fn router(simulator: Arc<Simulator>) -> Router {
         .merge(history::router())
         .route("/control/routing", get(routing::get).put(routing::put))
         .route("/control/routing/test", post(routing::test))
+        .merge(inventory::router())
         .route("/control/events", get(streams::events))
         .route("/control/trace", get(streams::trace))
         .route(
@@ -263,9 +267,11 @@ struct TwinPatch {
     tags: Option<Map<String, Value>>,
 }
 
+/// With an `If-Match` header, only if the twin's entity tag still is that one.
 async fn patch_twin(
     State(simulator): Shared,
     Addressed(target): Addressed,
+    headers: HeaderMap,
     body: Body<TwinPatch>,
 ) -> Result<Json<Value>, Fault> {
     let Json(patch) = body?;
@@ -276,7 +282,8 @@ async fn patch_twin(
     if let Some(tags) = patch.tags {
         document["tags"] = tags.into();
     }
-    Ok(Json(simulator.patch_twin(&target, document)?))
+    let etag = headers.get(IF_MATCH).and_then(|tag| tag.to_str().ok());
+    Ok(Json(simulator.patch_twin_when(&target, document, etag)?))
 }
 
 async fn invoke(

@@ -18,12 +18,14 @@ mod connecting;
 mod control;
 mod deliveries;
 mod deployments;
+mod event_search;
 mod faults;
 mod feedback;
 mod files;
 mod held_messages;
 mod identities;
 mod identity_documents;
+mod inventory;
 mod jobs;
 mod keys;
 mod links;
@@ -62,11 +64,16 @@ pub(crate) use blobs::{Among, BlobFault};
 pub(crate) use configurations::ConfigurationFault;
 pub(crate) use connecting::{Attached, Claim, Refusal};
 pub(crate) use deployments::check_deployment;
+pub use event_search::{EventBounds, EventFilter, FoundEvents};
 pub(crate) use feedback::Outcome;
 pub(crate) use files::{UploadFault, UploadReport};
 pub(crate) use held_messages::Held;
 pub use identities::{Credentials, IdentityFault};
 pub(crate) use identities::{NewDevice, NewModule};
+pub use inventory::{
+    DeviceKind, DevicePage, DeviceSearch, DeviceSummary, IdentityDetail, ModuleSummary, PageFrom,
+    SearchFault, WaitingMessage, WaitingState,
+};
 pub(crate) use jobs::{Due, JobFault};
 pub(crate) use keys::{POLICIES, Right};
 pub(crate) use methods::Caller;

@@ -68,7 +68,11 @@ pub use dps::{DpsLever, EnrollFault};
 pub use history::{
     ConnectionEvent, ConnectionState, PropertyChange, Revision, RevisionSection, TwinRevisions,
 };
-pub use hub::{Credentials, IdentityFault, InvokeError, RoutingFault, SendError, TwinFault};
+pub use hub::{
+    Credentials, DeviceKind, DevicePage, DeviceSearch, DeviceSummary, EventBounds, EventFilter,
+    FoundEvents, IdentityDetail, IdentityFault, InvokeError, ModuleSummary, PageFrom, RoutingFault,
+    SearchFault, SendError, TwinFault, WaitingMessage, WaitingState,
+};
 pub use journal::JournalError;
 pub use levers::{Lever, LinkState, Target};
 pub use listening::Ports;

@@ -3,6 +3,7 @@
 mod connection_strings;
 mod events;
 mod history;
+mod inventory;
 mod provisioning;
 mod starting;
 

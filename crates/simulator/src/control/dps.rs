@@ -55,17 +55,25 @@ impl From<EnrollFault> for Fault {
 }
 
 async fn overview(State(simulator): Shared) -> Result<Json<Value>, Fault> {
+    Ok(Json(overview_of(&simulator)?))
+}
+
+/// Where it is, and everything enrolled, without keys.
+///
+/// # Errors
+/// When its journal cannot be written.
+pub(crate) fn overview_of(simulator: &Simulator) -> Result<Value, EnrollFault> {
     let dps = simulator.dps();
     let enrollments: Vec<_> = dps.enrollments()?.iter().map(individual).collect();
     let groups: Vec<_> = dps.groups()?.iter().map(of_group).collect();
-    Ok(Json(json!({
+    Ok(json!({
         "idScope": dps.id_scope(),
         "provisioningHost": dps.host,
         "hubs": dps.hub_names(),
         "enrollments": enrollments,
         "groups": groups,
         "registrations": dps.registrations(None)?,
-    })))
+    }))
 }
 
 /// An enrolment as it may be shown: without keys.

@@ -224,7 +224,17 @@ impl Document for TwinView<'_> {
     }
 }
 
-impl TwinView<'_> {
+impl<'c> TwinView<'c> {
+    pub(super) fn of_device(core: &'c Core, id: &'c str, device: &'c Device) -> Self {
+        Self {
+            core,
+            id,
+            module: None,
+            device,
+            client: &device.client,
+        }
+    }
+
     fn identity(&self) -> Option<Identity> {
         Identity::new(self.id, self.module).ok()
     }

@@ -23,6 +23,7 @@ mod assigning;
 mod calls;
 mod certificates;
 mod history;
+mod inventory;
 mod jobs;
 mod kills;
 mod own_events;
