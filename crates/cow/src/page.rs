@@ -11,6 +11,7 @@
 
 mod assets;
 mod forms;
+pub(crate) mod hub;
 mod recent;
 mod streams;
 #[cfg(test)]

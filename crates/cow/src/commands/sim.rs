@@ -6,6 +6,7 @@ use simulator::LinkedHub;
 
 use super::serve::ServeArgs;
 use crate::deployment;
+use crate::page;
 use crate::street::Running;
 
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,9 @@ pub(crate) struct Args {
     /// than once
     #[arg(long, value_name = "IP")]
     linked_hub: Vec<IpAddr>,
+    /// Serve no page, only the control API
+    #[arg(long)]
+    headless: bool,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -37,6 +41,11 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     });
     plan.linked_hubs.extend(linked);
     args.serve
-        .run(plan, None::<fn(&mut Running) -> Router>)
+        .run(plan, (!args.headless).then_some(pages))
         .await
+}
+
+/// The hub's pages: its devices, enrolments and events.
+fn pages(running: &mut Running) -> Router {
+    page::hub::alone(running.street.simulator.clone())
 }

@@ -119,6 +119,7 @@ fn pages(running: &mut Running) -> Router {
     let shown = Arc::new(page::Street::new(info.hub_host_name, bays.collect()));
     let mut observations = street.simulator.watch();
     let told = shown.clone();
+    let hub = page::hub::beside_bays(street.simulator.clone());
     running.spawn(async move {
         loop {
             match observations.recv().await {
@@ -131,5 +132,5 @@ fn pages(running: &mut Running) -> Router {
             }
         }
     });
-    page::router(shown)
+    page::router(shown).merge(hub)
 }

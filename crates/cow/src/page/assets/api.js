@@ -11,8 +11,8 @@ export async function get(path) {
   return answer(await fetch(path, { headers: { accept: "application/json" } }));
 }
 
-export async function send(method, path, body) {
-  const headers = { "content-type": "application/json", accept: "application/json" };
+export async function send(method, path, body, more = {}) {
+  const headers = { "content-type": "application/json", accept: "application/json", ...more };
   return answer(await fetch(path, { method, headers, body: JSON.stringify(body) }));
 }
 
@@ -26,7 +26,7 @@ async function answer(response) {
   }
   if (!response.ok) {
     const message = body?.error?.message ?? body?.message ?? `${response.status} ${response.statusText}`;
-    throw Object.assign(new Error(message), { code: body?.error?.code ?? response.status });
+    throw Object.assign(new Error(message), { code: body?.error?.code ?? response.status, status: response.status });
   }
   return body;
 }

@@ -3,14 +3,19 @@
 const badge = document.getElementById("live");
 const sources = [];
 
+// `path` may be a function: a stream that goes on where it was has another address each time. Returns what ends it.
 export function follow(path, handlers, { onopen } = {}) {
   const entry = { path, handlers, onopen, source: null, open: false };
   sources.push(entry);
   if (!document.hidden) open(entry);
+  return () => {
+    close(entry);
+    sources.splice(sources.indexOf(entry), 1);
+  };
 }
 
 function open(entry) {
-  const source = new EventSource(entry.path);
+  const source = new EventSource(typeof entry.path === "function" ? entry.path() : entry.path);
   entry.source = source;
   source.onopen = () => {
     entry.open = true;
