@@ -226,3 +226,25 @@ def test_a_wrong_wish_is_named(simulator, device):
         with pytest.raises(Refused, match=value) as refused:
             simulator.ask("POST", f"/control/messages/{device.id}", {"body": "hello", field: value})
         assert refused.value.status == 400
+
+
+def test_a_kill_takes_nothing_back(kept_simulator, monkeypatch):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", kept_simulator.ca_file)
+    runtime = IoTHubHttpRuntimeManager.from_connection_string(kept_simulator.ready["serviceConnectionString"])
+    device = kept_simulator.add_device()
+    made = kept_simulator.ask("POST", "/control/blobs/containers/kept")
+    body = os.urandom(1 << 20)
+    with ContainerClient.from_container_url(made["sasUri"]) as container:
+        container.upload_blob("file.bin", body)
+        container.get_blob_client("later").stage_block("1", b"one")
+    message = kept_simulator.ask("POST", f"/control/messages/{device.id}", {"body": "hello", "ack": "full"})
+    runtime.protocol.cloud_to_device_messages.purge_cloud_to_device_message_queue(device.id)
+    kept_simulator.kill()
+    kept_simulator.start()
+    [record] = feedback(runtime, device, 1)
+    assert (record["originalMessageId"], record["statusCode"]) == (message["messageId"], "Purged")
+    with ContainerClient.from_container_url(made["sasUri"]) as container:
+        assert container.download_blob("file.bin").readall() == body
+        later = container.get_blob_client("later")
+        later.commit_block_list([BlobBlock("1")])
+        assert later.download_blob().readall() == b"one"

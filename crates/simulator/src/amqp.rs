@@ -2,7 +2,8 @@
 //! all that devices and modules do.
 //!
 //! A server for known nodes, not a broker: `$cbs` takes tokens, `$management` tells of partitions, a partition is read,
-//! `messages/devicebound` is written to, and each device has its own below `devices/{d}`.
+//! `messages/devicebound` is written to, notices are taken from `messages/servicebound`, and each device has its own below
+//! `devices/{d}`.
 //!
 //! `value`, `encoding`, `frame`, `performative`, `message` and `properties` are the protocol's forms; `peer`, `session` and `link` its
 //! state machines, told the time and without sockets; the rest is what the nodes do. This file owns the socket.
@@ -21,6 +22,7 @@ mod performative;
 mod properties;
 mod readers;
 mod sasl;
+mod servicebound;
 mod session;
 mod stream;
 #[cfg(test)]

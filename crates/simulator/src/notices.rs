@@ -19,7 +19,7 @@ use crate::hold::Hold;
 const LIFE: Duration = Duration::from_secs(3600);
 /// Records of feedback in one message, as the hub batches them.
 const MAX_RECORDS: usize = 64;
-/// Notices kept of a kind that nobody collects; the oldest goes for a new one.
+/// Records kept of a kind that nobody collects; the oldest notice goes for a new one.
 const MAX_WAITING: usize = 10_000;
 
 /// What a notice is about, and so which queue it waits in.
@@ -38,6 +38,14 @@ impl Channel {
         match self {
             Self::Feedback => "feedback",
             Self::Files => "filenotifications",
+        }
+    }
+
+    /// The content type of its messages over AMQP.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Self::Feedback => "application/vnd.microsoft.iothub.feedback.json",
+            Self::Files => "application/vnd.microsoft.iothub.filenotification.json",
         }
     }
 
@@ -152,7 +160,8 @@ impl Queue {
         match self.waiting.back_mut() {
             Some(last) if last.sequence == new.notice => last.records.push(new.record),
             _ => {
-                if self.waiting.len() == MAX_WAITING {
+                let records: usize = self.waiting.iter().map(|n| n.records.len()).sum();
+                if records >= MAX_WAITING {
                     self.waiting.pop_front();
                 }
                 self.next = new.notice + 1;

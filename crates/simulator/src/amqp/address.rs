@@ -5,6 +5,7 @@ use hub_proto::identity::Identity;
 use super::performative::Fault;
 use crate::events::PARTITIONS;
 use crate::hub::Hub;
+use crate::notices;
 use crate::registry::Filter;
 
 /// The Event Hubs-compatible name of the built-in endpoint: `EntityPath` in its connection string.
@@ -25,6 +26,8 @@ pub(crate) enum Node {
     },
     /// Cloud-to-device messages, as a back end sends them.
     Devicebound,
+    /// Notices to back ends.
+    Servicebound(notices::Channel),
     /// One of a device's or module's own.
     Client(Identity, Channel),
 }
@@ -62,6 +65,12 @@ impl Node {
                 event_hub: segments[0].to_owned(),
             }),
             2 if is(0, "messages") && is(1, "devicebound") => Ok(Self::Devicebound),
+            3 if is(0, "messages") && is(1, "servicebound") => {
+                let channel = notices::Channel::named(segments[2]);
+                channel
+                    .map(Self::Servicebound)
+                    .ok_or_else(|| not_found(path))
+            }
             5 if is(1, "ConsumerGroups") && is(3, "Partitions") => Ok(Self::Partition {
                 event_hub: segments[0].to_owned(),
                 group: segments[2].to_lowercase(),
@@ -96,6 +105,9 @@ impl Node {
                 "{event_hub}/ConsumerGroups/{group}/Partitions/{partition}"
             )),
             Self::Devicebound => Some("messages/devicebound".to_owned()),
+            Self::Servicebound(channel) => {
+                Some(format!("messages/servicebound/{}", channel.name()))
+            }
         }
     }
 }
@@ -237,6 +249,14 @@ mod tests {
             ),
             ("amqps://localhost/messages/devicebound", Node::Devicebound),
             ("/messages/deviceBound", Node::Devicebound),
+            (
+                "/messages/serviceBound/feedback",
+                Node::Servicebound(notices::Channel::Feedback),
+            ),
+            (
+                "amqps://localhost/messages/servicebound/fileNotifications/",
+                Node::Servicebound(notices::Channel::Files),
+            ),
             ("/devices/pump%237/twin/", of("pump#7", Channel::Twin)),
             (
                 "amqps://localhost/devices/pump7/messages/events",
@@ -256,6 +276,7 @@ mod tests {
         for (address, condition) in [
             ("", "amqp:not-found"),
             ("another", "amqp:not-found"),
+            ("messages/servicebound/another", "amqp:not-found"),
             ("another/ConsumerGroups/$Default", "amqp:not-found"),
             ("/devices/pump7", "amqp:not-found"),
             ("/devices//twin", "amqp:not-found"),

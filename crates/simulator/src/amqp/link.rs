@@ -14,8 +14,10 @@ use super::address::Node;
 use super::device::Queue;
 use super::frame::MAX_FRAME;
 use super::performative::{self, Attach, Fault, LinkFlow, Transfer};
+use super::servicebound::Notices;
 use super::stream::EventStream;
 use crate::mailbox::CAPACITY;
+use crate::notices::Channel;
 use crate::registry::Filter;
 
 /// The largest message taken: a cloud-to-device message is smaller, and so is everything else a client sends.
@@ -54,6 +56,17 @@ impl Link {
         match self {
             Self::Outlet(outlet) => match &outlet.node {
                 Node::Client(owner, channel) => channel.filter(owner),
+                _ => None,
+            },
+            Self::Inlet(_) | Self::Ended => None,
+        }
+    }
+
+    /// The notices that a back end gets by it.
+    pub(crate) fn notices(&self) -> Option<Channel> {
+        match self {
+            Self::Outlet(outlet) => match outlet.node {
+                Node::Servicebound(channel) => Some(channel),
                 _ => None,
             },
             Self::Inlet(_) | Self::Ended => None,
@@ -180,6 +193,7 @@ pub(crate) enum Source {
     Events(EventStream),
     /// Of a device.
     Messages(Queue),
+    Notices(Notices),
 }
 
 impl Outlet {
@@ -206,7 +220,7 @@ impl Outlet {
     pub(crate) fn events(&self) -> Option<&EventStream> {
         match &self.source {
             Some(Source::Events(events)) => Some(events),
-            Some(Source::Messages(_)) | None => None,
+            Some(Source::Messages(_) | Source::Notices(_)) | None => None,
         }
     }
 
@@ -291,6 +305,7 @@ impl Outlet {
                 }
             }
             Some(Source::Messages(queue)) => self.queue.extend(queue.next(now)),
+            Some(Source::Notices(notices)) => self.queue.extend(notices.next(now)),
             Some(Source::Events(_)) | None => {}
         }
         let Some(message) = self.queue.pop_front() else {

@@ -215,7 +215,7 @@ impl Session {
                 self.answer(node, &message, body);
             }
             Node::Devicebound => devicebound::send(hub, message)?,
-            Node::Partition { .. } | Node::Client(..) => {
+            Node::Partition { .. } | Node::Servicebound(_) | Node::Client(..) => {
                 let text = "Nothing is written here.";
                 return Err(Fault::new("amqp:not-allowed", text));
             }
@@ -341,11 +341,12 @@ impl Session {
         more
     }
 
-    /// Whether any link reads events.
+    /// Whether any link reads events, or waits for notices.
     pub(crate) fn reads_events(&self) -> bool {
-        self.links
-            .values()
-            .any(|link| matches!(link, Link::Outlet(outlet) if outlet.events().is_some()))
+        self.links.values().any(|link| {
+            let reads = matches!(link, Link::Outlet(outlet) if outlet.events().is_some());
+            reads || link.notices().is_some()
+        })
     }
 
     fn end_link(&mut self, handle: u32, fault: &Fault, around: &mut Around<'_>) {

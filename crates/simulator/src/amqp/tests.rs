@@ -16,6 +16,7 @@ use crate::hub::{Hub, Names};
 mod conversations;
 mod devices;
 mod forms;
+mod notices;
 
 /// A hub called `localhost` in memory.
 fn hub() -> Arc<Hub> {

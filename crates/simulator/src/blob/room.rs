@@ -23,6 +23,10 @@ const ON_DISK: u64 = 4 << 30;
 /// Bytes in memory.
 const IN_MEMORY: u64 = 64 << 20;
 
+/// What a part takes besides its bytes, at most: its entry and its place in the journal. Without it, parts without bytes
+/// would have no bound.
+const ENTRY: u64 = 1 << 10;
+
 /// Why a part was not kept.
 #[derive(Debug, Error)]
 pub(crate) enum RoomFault {
@@ -54,7 +58,7 @@ impl Room {
                 IN_MEMORY
             },
             directory,
-            used: AtomicU64::new(kept.values().sum()),
+            used: AtomicU64::new(kept.values().map(|length| length + ENTRY).sum()),
         })
     }
 
@@ -68,25 +72,28 @@ impl Room {
     /// # Errors
     /// When its file cannot be made.
     pub(crate) async fn begin(self: &Arc<Self>) -> Result<Draft, RoomFault> {
-        let id = Uuid::new_v4();
-        let sink = match (&self.directory, self.path(id)) {
-            (Some(directory), Some(path)) => {
-                fs::DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o700)
-                    .create(directory)
-                    .await?;
-                let mut options = File::options();
-                let file = options.write(true).create_new(true).mode(0o600);
-                Sink::File(file.open(path).await?)
-            }
-            _ => Sink::Memory(BytesMut::new()),
-        };
+        let mut draft = self.draft()?;
+        if let (Some(directory), Some(path)) = (&self.directory, self.path(draft.id)) {
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(directory)
+                .await?;
+            let mut options = File::options();
+            let file = options.write(true).create_new(true).mode(0o600);
+            draft.sink = Sink::File(file.open(path).await?);
+        }
+        Ok(draft)
+    }
+
+    /// A part in memory, with room for its entry.
+    fn draft(self: &Arc<Self>) -> Result<Draft, RoomFault> {
+        self.take(ENTRY)?;
         Ok(Draft {
             room: self.clone(),
-            id,
+            id: Uuid::new_v4(),
             length: 0,
-            sink,
+            sink: Sink::Memory(BytesMut::new()),
             kept: false,
         })
     }
@@ -104,9 +111,10 @@ impl Room {
     /// Removes parts that nothing speaks of any more.
     pub(crate) fn remove(&self, parts: &HashMap<Uuid, u64>) {
         for (id, length) in parts {
-            self.used.fetch_sub(*length, Ordering::Relaxed);
+            self.used.fetch_sub(length + ENTRY, Ordering::Relaxed);
             if let Some(path) = self.path(*id)
                 && let Err(error) = std::fs::remove_file(&path)
+                && error.kind() != io::ErrorKind::NotFound
             {
                 tracing::warn!(%error, path = %path.display(), "a blob's file cannot be removed");
             }
@@ -234,19 +242,19 @@ mod tests {
         let room = Room::open(Some(directory.path()), &known);
         assert!(room.path(kept.id).is_some_and(|path| path.exists()));
         assert!(room.path(left.id).is_some_and(|path| !path.exists()));
-        assert_eq!(room.used.load(Ordering::Relaxed), 4);
+        assert_eq!(room.used.load(Ordering::Relaxed), 4 + ENTRY);
     }
 
     #[tokio::test]
     async fn memory_is_bounded_and_given_back() {
         let room = Room::open(None, &HashMap::new());
-        let block = Bytes::from(vec![0; IN_MEMORY as usize / 4]);
+        let all = Bytes::from(vec![0; (IN_MEMORY - ENTRY) as usize]);
         let mut draft = room.begin().await.expect("it can be made");
-        for _ in 0..4 {
-            draft.write(&block).await.expect("room");
-        }
+        draft.write(&all).await.expect("room");
         let full = draft.write(&Bytes::from_static(b"x")).await;
         assert!(matches!(full, Err(RoomFault::Full(IN_MEMORY))));
+        let empty = room.begin().await;
+        assert!(matches!(empty, Err(RoomFault::Full(IN_MEMORY))));
         drop(draft);
         let (draft, part) = written(&room, b"x").await;
         draft.keep();

@@ -9,6 +9,7 @@ use crate::amqp::device::Queue;
 use crate::amqp::link::{Inlet, Link, Outlet, Source};
 use crate::amqp::performative::{Attach, Fault};
 use crate::amqp::readers::Reader;
+use crate::amqp::servicebound::Notices;
 use crate::amqp::stream::EventStream;
 use crate::amqp::value::Value;
 use crate::registry::Filter;
@@ -73,6 +74,12 @@ pub(super) fn open(attach: &Attach, around: &mut Around<'_>) -> Result<(Link, Va
             let outlet = Outlet::new(node, attach, address(&target), None);
             Ok((Link::Outlet(Box::new(outlet)), Value::Null))
         }
+        (Node::Servicebound(channel), true) => {
+            let notices = Notices::new(around.hub.clone(), *channel);
+            let source = Some(Source::Notices(notices));
+            let outlet = Outlet::new(node, attach, address(&target), source);
+            Ok((Link::Outlet(Box::new(outlet)), Value::Null))
+        }
         (Node::Client(owner, channel), true) => {
             let filter = channel.filter(owner).ok_or_else(wrong_way)?;
             enter(&node, attach, around)?;
@@ -84,6 +91,7 @@ pub(super) fn open(attach: &Attach, around: &mut Around<'_>) -> Result<(Link, Va
         }
         (Node::Client(_, Channel::Bound), false)
         | (Node::Partition { .. }, false)
+        | (Node::Servicebound(_), false)
         | (Node::Devicebound, true) => Err(wrong_way()),
         (Node::Client(..), false) => {
             enter(&node, attach, around)?;

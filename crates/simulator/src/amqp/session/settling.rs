@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use super::{Around, Heard, Session};
 use crate::amqp::link::{Link, Sent};
 use crate::amqp::performative::{self, Disposition, Fault, Outcome};
+use crate::amqp::servicebound;
 
 impl Session {
     /// Takes what the peer says of this side's deliveries.
@@ -91,6 +92,9 @@ impl Session {
 
 /// Tells whoever sent a delivery by a link what became of it.
 fn settle(link: &Link, sent: Sent, outcome: Outcome, around: &mut Around<'_>) {
+    if let Some(channel) = link.notices() {
+        servicebound::settle(around.hub, channel, sent.ticket, outcome, around.now);
+    }
     if let (Some(owner), Some(filter)) = (link.owner(), link.filter()) {
         let (hub, now) = (around.hub, around.now);
         around
