@@ -99,6 +99,16 @@ impl Twin {
         base64::engine::general_purpose::STANDARD.encode(self.version.to_be_bytes())
     }
 
+    /// Takes the place of another twin of the same identity, as when a former state is brought back: where that was ahead,
+    /// versions go on from it, so that none that a client or a service has seen comes again for something else.
+    pub fn go_on_from(&mut self, replaced: &Self) {
+        self.desired.go_on_from(&replaced.desired);
+        self.reported.go_on_from(&replaced.reported);
+        if self.version < replaced.version {
+            self.version = replaced.version + 1;
+        }
+    }
+
     /// Merges a device's patch into the reported section and gives its new version.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub(crate) const MAX_BLOCKS: usize = 50_000;
 const LONGEST_NAME: usize = 1024;
 
 /// All that is kept.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Blobs {
     /// The account's key, which signs every URI. Made when it is first needed.
     pub(crate) key: Option<StoredKey>,
@@ -44,7 +44,7 @@ pub(crate) struct Blobs {
     revision: u64,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Container {
     pub(crate) made: Timestamp,
     pub(crate) blobs: BTreeMap<String, Blob>,

@@ -220,6 +220,10 @@ impl Session<'_> {
 
     fn handle(&mut self, out: &mut BytesMut) -> Result<(), End> {
         let mut hub = self.hub.batch(self.attached);
+        // While this waited for the lock the hub may have ended the connection, and have nothing left that it is about.
+        if let Some(reason) = self.attached.mailbox.ended() {
+            return Err(End::Hub(reason));
+        }
         let acks = hub.ack_policy();
         let mut drop_next = acks.drop_next;
         let mut end = None;

@@ -3,6 +3,7 @@
 //! It shows keys and moves levers. Whoever serves it keeps strangers out: by a loopback address, and by turning away
 //! requests that come from another site's pages.
 
+mod asked;
 mod blobs;
 mod certificates;
 mod dps;
@@ -10,7 +11,9 @@ mod history;
 mod inventory;
 mod levers;
 mod routing;
+mod state;
 mod streams;
+mod wait;
 
 use std::sync::Arc;
 
@@ -75,6 +78,8 @@ pub(crate) fn router(simulator: Arc<Simulator>) -> Router {
         .route("/control/routing", get(routing::get).put(routing::put))
         .route("/control/routing/test", post(routing::test))
         .merge(inventory::router())
+        .merge(state::router())
+        .route("/control/wait", get(wait::wait))
         .route("/control/events", get(streams::events))
         .route("/control/trace", get(streams::trace))
         .route(

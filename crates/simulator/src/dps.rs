@@ -20,6 +20,7 @@ mod levers;
 mod mqtt;
 mod registering;
 mod registry;
+mod restoring;
 mod webhook;
 
 use std::collections::{HashMap, VecDeque};
@@ -41,13 +42,13 @@ pub(crate) use enrolling::no_keys;
 pub(crate) use https::serve_request;
 pub use levers::DpsLever;
 pub(crate) use mqtt::{is_meant, serve};
+pub(crate) use registry::Registry;
 
 use self::allocation::Candidate;
 use self::attempts::{Attempt, Attempts};
 use self::change::Change;
 use self::levers::DpsLevers;
 use self::registering::Pending;
-use self::registry::Registry;
 use crate::certificates::Certificate;
 use crate::hub::Hub;
 use crate::journal::{Journal, JournalError, Kind};
@@ -90,7 +91,7 @@ pub(crate) struct Dps {
 
 /// All state, behind the lock.
 #[derive(Debug)]
-struct Core {
+pub(crate) struct Core {
     registry: Registry,
     journal: Journal,
     /// Registrations that are being worked on, by id.
@@ -101,6 +102,8 @@ struct Core {
     trace: Arc<Trace>,
     /// What watchers are told when the journal has it.
     observed: Vec<Observation>,
+    /// Whether anything is other than what those who wait have seen.
+    changed: bool,
 }
 
 /// How to open the service.
@@ -159,16 +162,7 @@ impl Dps {
             webhook_within: webhook::WITHIN,
             tasks: opening.tasks,
             stop: opening.stop,
-            core: Mutex::new(Core {
-                registry,
-                journal,
-                pending: HashMap::new(),
-                outcomes: VecDeque::new(),
-                attempts: Attempts::default(),
-                levers: DpsLevers::default(),
-                trace: trace.clone(),
-                observed: Vec::new(),
-            }),
+            core: Mutex::new(Core::new(registry, journal, trace.clone())),
             trace,
         })
     }
@@ -202,7 +196,7 @@ impl Dps {
         core.commit()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Core> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         lock(&self.core)
     }
 
@@ -268,6 +262,21 @@ impl Dps {
 }
 
 impl Core {
+    /// A service with nothing under way and every lever at rest.
+    fn new(registry: Registry, journal: Journal, trace: Arc<Trace>) -> Self {
+        Self {
+            registry,
+            journal,
+            pending: HashMap::new(),
+            outcomes: VecDeque::new(),
+            attempts: Attempts::default(),
+            levers: DpsLevers::default(),
+            trace,
+            observed: Vec::new(),
+            changed: true,
+        }
+    }
+
     /// Applies a change and stages it.
     fn record(&mut self, change: Change) {
         if self.journal.is_durable() {
@@ -277,12 +286,16 @@ impl Core {
             }
         }
         self.registry.apply(change);
+        self.changed = true;
     }
 
     fn commit(&mut self) -> io::Result<()> {
         self.journal.commit()?;
         for observation in self.observed.drain(..) {
             self.trace.send(observation);
+        }
+        if std::mem::take(&mut self.changed) {
+            self.trace.stir();
         }
         if self.journal.is_segment_full() {
             let snapshot = serde_json::to_vec(&self.registry).map_err(io::Error::other)?;
@@ -308,7 +321,7 @@ impl Core {
 /// When this version does not understand the frame: starting without it would lose what was acknowledged.
 fn replay(registry: &mut Registry, kind: Kind, payload: &[u8]) -> Result<(), serde_json::Error> {
     match kind {
-        Kind::Snapshot => *registry = serde_json::from_slice(payload)?,
+        Kind::Snapshot | Kind::Restored => *registry = serde_json::from_slice(payload)?,
         Kind::Change => registry.apply(serde_json::from_slice(payload)?),
         Kind::Event | Kind::Routed | Kind::Group => {
             return Err(serde::de::Error::custom("this journal has no events"));

@@ -212,6 +212,11 @@ impl EdgeStore {
         self.waiting.get(endpoint).map_or(0, BTreeSet::len)
     }
 
+    /// Messages that some endpoint has not taken yet.
+    pub(crate) fn kept(&self) -> usize {
+        self.accepted.len()
+    }
+
     /// Which messages have outlived their time for which endpoints.
     pub(crate) fn expired(&self, now_ms: i64) -> Vec<(u64, Endpoint)> {
         let late = |destination: &&Destination| {

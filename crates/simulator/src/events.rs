@@ -5,6 +5,7 @@
 //! retention here is for people and tests, not an archive.
 
 mod hubs;
+mod kept;
 mod partitions;
 mod source;
 
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 pub(crate) use self::hubs::{Come, EventHubs};
+pub(crate) use self::kept::Run;
 pub(crate) use self::partitions::{PARTITIONS, Partition, Placed};
 pub(crate) use self::source::Source;
 
@@ -141,12 +143,19 @@ impl EventLog {
 
 impl Chunk {
     fn iter(&self) -> impl Iterator<Item = (u64, Event<'_>)> {
+        (self.first..)
+            .zip(self.encoded())
+            .map_while(|(number, event)| Some((number, Event::decode(event)?)))
+    }
+
+    /// Its events as the journal has them.
+    fn encoded(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.bytes.as_slice();
-        (self.first..).map_while(move |number| {
+        std::iter::from_fn(move || {
             let (length, tail) = rest.split_first_chunk::<4>()?;
             let (event, tail) = tail.split_at_checked(u32::from_le_bytes(*length) as usize)?;
             rest = tail;
-            Some((number, Event::decode(event)?))
+            Some(event)
         })
     }
 }

@@ -13,6 +13,7 @@ mod administration;
 mod assigning;
 mod authorities;
 mod blobs;
+mod comings;
 mod configurations;
 mod connecting;
 mod control;
@@ -37,7 +38,9 @@ mod partitions;
 mod provisioning;
 mod query;
 mod recording;
+mod restoring;
 mod routing;
+mod search;
 mod sending;
 mod sign_in;
 mod telemetry;
@@ -45,6 +48,7 @@ mod telemetry;
 mod tests;
 mod transfers;
 mod twins;
+mod waiting;
 
 use std::collections::HashMap;
 use std::io;
@@ -81,14 +85,18 @@ pub use methods::InvokeError;
 pub(crate) use partitions::{Place, Reading};
 pub(crate) use provisioning::{Provision, Start, check_initial_twin};
 pub(crate) use query::{COLLECTIONS, Key};
+pub(crate) use restoring::HubState;
 pub use routing::RoutingFault;
+pub(crate) use search::EventQuery;
 pub use sending::SendError;
 pub(crate) use sign_in::Proof;
 pub(crate) use transfers::{
     ConfigurationImport, DeviceImport, ImportStep, Line, Lines, PutWhen, Unreadable,
 };
 pub use twins::TwinFault;
+pub(crate) use waiting::{Condition, Looked, Moment, Subject};
 
+use self::comings::Comings;
 use crate::amqp::EventEndpoint;
 use crate::blob::room::Room;
 use crate::edge::Endpoint;
@@ -178,6 +186,8 @@ pub(crate) struct Core {
     /// The newest input message each module was sent, to know what it may have seen before.
     inputs_sent: HashMap<Identity, u64>,
     connections: u64,
+    /// Who came and went.
+    comings: Comings,
     /// When those who are not connected now last were. In memory only: a write for each would be dear.
     left: HashMap<Identity, Timestamp>,
     twin_history: TwinHistory,
@@ -234,39 +244,10 @@ impl Hub {
                 journal
             }
         };
-        for device in registry.devices.values_mut() {
-            if let Some(edge) = device.edge.as_mut() {
-                edge.rebuild();
-            }
-        }
-        let events_told = events.next_sequence();
+        registry.rebuild();
         let trace = Arc::new(Trace::new());
-        let mut core = Core {
-            registry,
-            events,
-            event_hubs,
-            routing: None,
-            routed: 0,
-            journal,
-            live: HashMap::new(),
-            levers: Levers::default(),
-            calls: methods::Calls::default(),
-            assigning: assigning::Assigning::default(),
-            jobs: jobs::Agenda::default(),
-            outgoing: Vec::new(),
-            trace: trace.clone(),
-            observed: Vec::new(),
-            inputs_sent: HashMap::new(),
-            connections: 0,
-            left: HashMap::new(),
-            twin_history: TwinHistory::default(),
-            events_told,
-            notices_moved: false,
-            expired_ms: 0,
-        };
-        core.install_routing(&names.hub);
-        core.compile_all_routes();
-        core.retarget();
+        let mut core = Core::new(registry, (events, event_hubs), journal, trace.clone());
+        core.wake(&names.hub);
         let room = Room::open(state, &core.registry.blobs.all_parts());
         Ok(Self {
             room,
@@ -322,6 +303,7 @@ impl Hub {
             core.events_told = core.events_taken();
             self.new_events.notify_waiters();
         }
+        self.trace.stir();
         Ok(())
     }
 }
@@ -362,6 +344,47 @@ impl Batch<'_> {
 }
 
 impl Core {
+    /// Works out what follows from the registry and is not written down, in a hub that is called `host`: at the start, and
+    /// whenever another state was put in the place of the one that was.
+    fn wake(&mut self, host: &str) {
+        self.install_routing(host);
+        self.compile_all_routes();
+        self.retarget();
+    }
+
+    /// A hub with nobody connected and every lever at rest.
+    fn new(
+        registry: Registry,
+        (events, event_hubs): (EventLog, EventHubs),
+        journal: Journal,
+        trace: Arc<Trace>,
+    ) -> Self {
+        Self {
+            events_told: events.next_sequence(),
+            registry,
+            events,
+            event_hubs,
+            routing: None,
+            routed: 0,
+            journal,
+            live: HashMap::new(),
+            levers: Levers::default(),
+            calls: methods::Calls::default(),
+            assigning: assigning::Assigning::default(),
+            jobs: jobs::Agenda::default(),
+            outgoing: Vec::new(),
+            trace,
+            observed: Vec::new(),
+            inputs_sent: HashMap::new(),
+            connections: 0,
+            comings: Comings::default(),
+            left: HashMap::new(),
+            twin_history: TwinHistory::default(),
+            notices_moved: true,
+            expired_ms: 0,
+        }
+    }
+
     /// Tells watchers, when the journal has what this is about.
     fn observe(&mut self, about: Option<&Identity>, what: impl FnOnce() -> What) {
         self.observed.extend(self.trace.observe(about, what));

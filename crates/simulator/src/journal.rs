@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     Routed = 3,
     /// Frames that a kill keeps all or none of. Only the journal itself sees it.
     Group = 4,
+    /// The whole state with its events, as JSON, in the place of everything before it.
+    Restored = 5,
 }
 
 /// The state directory cannot be used.
@@ -94,6 +96,18 @@ pub(crate) struct Journal {
     pending: Vec<u8>,
     /// Whether what is staged goes into a group.
     in_group: bool,
+    beginning: Beginning,
+}
+
+/// Where a simulator's own life begins: what a reset goes back to.
+#[derive(Debug)]
+enum Beginning {
+    /// Nothing was there.
+    Empty,
+    /// A whole state, as the payload of [`Kind::Restored`]: where no log holds it.
+    State(Vec<u8>),
+    /// The log up to so many bytes of a segment.
+    Log { segment: u64, length: u64 },
 }
 
 /// A group that is being staged; nothing where it is within another, or nothing is kept.
@@ -111,6 +125,8 @@ struct Sink {
     full_at: u64,
     /// A failed write left bytes behind that are not a whole frame, and they could not be cut off yet.
     torn: bool,
+    /// A segment that retention does not take.
+    kept: Option<u64>,
     /// Held for the life of the process: the lock that keeps a second simulator out.
     _lock: File,
 }
@@ -122,6 +138,7 @@ impl Journal {
             sink: None,
             pending: Vec::new(),
             in_group: false,
+            beginning: Beginning::Empty,
         }
     }
 
@@ -173,13 +190,65 @@ impl Journal {
             length,
             full_at: snapshot + SEGMENT_BYTES,
             torn: false,
+            kept: None,
             _lock: lock,
         };
         Ok(Self {
             sink: Some(sink),
             pending: Vec::new(),
             in_group: false,
+            beginning: Beginning::Empty,
         })
+    }
+
+    /// Takes what is kept by now for the beginning. A log keeps the segment that this is in; without one, `state` is
+    /// asked for the payload of a [`Kind::Restored`].
+    pub(crate) fn begin_here(
+        &mut self,
+        state: impl FnOnce() -> serde_json::Result<Vec<u8>>,
+    ) -> io::Result<()> {
+        self.commit()?;
+        self.beginning = match &mut self.sink {
+            None => Beginning::State(state()?),
+            Some(sink) => {
+                sink.kept = Some(sink.segment);
+                Beginning::Log {
+                    segment: sink.segment,
+                    length: sink.length,
+                }
+            }
+        };
+        Ok(())
+    }
+
+    /// Hands what makes up the beginning to `replay`, oldest first.
+    pub(crate) fn read_beginning(
+        &self,
+        mut replay: impl FnMut(Kind, &[u8]),
+    ) -> Result<(), JournalError> {
+        let (sink, last, length) = match (&self.beginning, &self.sink) {
+            (Beginning::State(state), _) => {
+                replay(Kind::Restored, state);
+                return Ok(());
+            }
+            (Beginning::Log { segment, length }, Some(sink)) => (sink, *segment, *length),
+            _ => return Ok(()),
+        };
+        let directory = &sink.directory;
+        let io_error = |path: &Path| {
+            let path = path.to_owned();
+            move |source| JournalError::Io { path, source }
+        };
+        let segments = segments(directory).map_err(io_error(directory))?;
+        for segment in segments.into_iter().filter(|segment| *segment <= last) {
+            let path = segment_path(directory, segment);
+            let mut bytes = fs::read(&path).map_err(io_error(&path))?;
+            if segment == last {
+                bytes.truncate(length as usize);
+            }
+            read_frames(&bytes, &mut replay);
+        }
+        Ok(())
     }
 
     /// From here on the disk is full, for the tests of those who write.
@@ -302,7 +371,9 @@ impl Sink {
 
     fn drop_old(&self) -> io::Result<()> {
         File::open(&self.directory)?.sync_all()?;
-        for old in segments(&self.directory)?.iter().rev().skip(KEPT_SEGMENTS) {
+        let segments = segments(&self.directory)?;
+        let old = segments.iter().rev().skip(KEPT_SEGMENTS);
+        for old in old.filter(|old| self.kept != Some(**old)) {
             fs::remove_file(segment_path(&self.directory, *old))?;
         }
         Ok(())

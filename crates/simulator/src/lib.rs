@@ -78,7 +78,7 @@ pub use levers::{Lever, LinkState, Target};
 pub use listening::Ports;
 pub use options::{LinkedHub, Options};
 pub use pki::PkiError;
-pub use simulator::{Info, Simulator, StartError};
+pub use simulator::{Info, Simulator, SnapshotError, StartError};
 pub use trace::{Observation, RouteTaken, What};
 
 /// A panic elsewhere is a bug that was reported there; the data behind a lock here is changed in whole steps.

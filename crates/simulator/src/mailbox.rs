@@ -46,6 +46,7 @@ pub(crate) enum EndReason {
     CapabilityChanged,
     TokenExpired,
     Overrun,
+    Replaced,
     ShuttingDown,
 }
 
@@ -60,6 +61,7 @@ impl EndReason {
             Self::CapabilityChanged => "the device became an edge device, or is one no more",
             Self::TokenExpired => "401003 IotHubUnauthorized: the token has expired",
             Self::Overrun => "the client does not read what is sent to it",
+            Self::Replaced => "the simulator went back to another state",
             Self::ShuttingDown => "the simulator is stopping",
         }
     }
@@ -105,6 +107,11 @@ impl Mailbox {
     pub(crate) fn end(&self, reason: EndReason) {
         lock(&self.inner).end.get_or_insert(reason);
         self.changed.notify_one();
+    }
+
+    /// Why the connection is to end, if it is.
+    pub(crate) fn ended(&self) -> Option<EndReason> {
+        lock(&self.inner).end
     }
 
     /// Resolves once something may have changed; safe to drop and ask again.

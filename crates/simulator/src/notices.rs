@@ -58,21 +58,21 @@ impl Channel {
 }
 
 /// Both queues.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Notices {
     feedback: Queue,
     files: Queue,
 }
 
 /// Notices that wait, oldest first.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Queue {
     waiting: VecDeque<Notice>,
     next: u64,
 }
 
 /// One message to back ends.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Notice {
     sequence: u64,
     enqueued_ms: i64,

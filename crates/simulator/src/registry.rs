@@ -12,7 +12,7 @@ mod upload;
 use std::collections::{BTreeMap, VecDeque};
 
 use hub_proto::identity::Identity;
-use hub_proto::sas::SymmetricKey;
+use hub_proto::sas::{KeyError, SymmetricKey};
 use hub_proto::topic::Filter as TopicFilter;
 use hub_proto::twin::Twin;
 use jiff::Timestamp;
@@ -37,7 +37,7 @@ use crate::notices::Notices;
 use crate::routing::Definition;
 
 /// Everything the hub keeps, apart from the events themselves.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Registry {
     pub(crate) devices: BTreeMap<String, Device>,
     /// Shared access policies of the hub by name, e.g. `iothubowner`.
@@ -77,6 +77,9 @@ pub(crate) struct Registry {
     /// The same of the event hubs behind custom endpoints; written into snapshots only.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) event_hubs: BTreeMap<String, Come>,
+    /// Which restoration brought this state, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restored: Option<String>,
 }
 
 /// Where the numbering of connections' events is: their numbers grow, whatever the clock does.
@@ -172,8 +175,24 @@ pub(crate) struct Subscription {
 
 /// A symmetric key in base64, never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "String", try_from = "String")]
 pub(crate) struct StoredKey(String);
+
+impl From<StoredKey> for String {
+    fn from(key: StoredKey) -> Self {
+        key.0
+    }
+}
+
+/// A snapshot that somebody sends holds keys too, and not everything is one.
+impl TryFrom<String> for StoredKey {
+    type Error = KeyError;
+
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        SymmetricKey::from_base64(&text)?;
+        Ok(Self(text))
+    }
+}
 
 impl StoredKey {
     pub(crate) fn generate() -> Self {
@@ -253,6 +272,34 @@ impl<'de> Deserialize<'de> for Body {
 }
 
 impl Registry {
+    /// Puts together again what is not written down.
+    pub(crate) fn rebuild(&mut self) {
+        for device in self.devices.values_mut() {
+            if let Some(edge) = device.edge.as_mut() {
+                edge.rebuild();
+            }
+        }
+    }
+
+    /// Takes the place of another registry: what numbers clients and services may have seen go on from there.
+    pub(crate) fn go_on_from(&mut self, replaced: &Self) {
+        let (own, known) = (&mut self.connection_events, &replaced.connection_events);
+        own.at_ms = own.at_ms.max(known.at_ms);
+        own.count = own.count.max(known.count);
+        for (id, device) in &mut self.devices {
+            let Some(known) = replaced.devices.get(id) else {
+                continue;
+            };
+            device.client.go_on_from(&known.client);
+            device.queue.next = device.queue.next.max(known.queue.next);
+            for (id, module) in &mut device.modules {
+                if let Some(known) = known.modules.get(id) {
+                    module.client.go_on_from(&known.client);
+                }
+            }
+        }
+    }
+
     pub(crate) fn client(&self, identity: &Identity) -> Option<&Client> {
         let device = self.devices.get(identity.device_id())?;
         match identity.module_id() {
@@ -308,6 +355,13 @@ impl Filter {
 }
 
 impl Client {
+    fn go_on_from(&mut self, replaced: &Self) {
+        if self.revision < replaced.revision {
+            self.revision = replaced.revision + 1;
+        }
+        self.twin.go_on_from(&replaced.twin);
+    }
+
     /// The entity tag of the identity. Removed and made again it has another, since its generation is another.
     pub(crate) fn etag(&self) -> String {
         base64::Engine::encode(

@@ -4,7 +4,9 @@ mod connection_strings;
 mod events;
 mod history;
 mod inventory;
+mod pending;
 mod provisioning;
+mod snapshots;
 mod starting;
 
 use std::collections::BTreeMap;
@@ -33,6 +35,9 @@ use crate::pki::{Authority, PkiError};
 use crate::trace::Observation;
 use crate::{blob, control, lock, workload};
 
+pub(crate) use snapshots::Snapshot;
+pub use snapshots::SnapshotError;
+
 /// Why a simulator did not start.
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -53,6 +58,9 @@ pub enum StartError {
     /// What a new hub needs could not be written down.
     #[error("the journal cannot be written")]
     Journal(#[source] io::Error),
+    /// What a kill interrupted could not be finished.
+    #[error("what was begun before the simulator was ended cannot be finished")]
+    Unfinished(#[source] SnapshotError),
     /// The default deployment is none.
     #[error("the default deployment cannot be used")]
     Deployment(#[source] IdentityFault),
@@ -110,6 +118,10 @@ pub struct Simulator {
     mqtt: SocketAddr,
     https: SocketAddr,
     amqp: SocketAddr,
+    /// What was begun and has to be finished, whatever happens in between.
+    pending: pending::Pending,
+    /// The deployment that the simulator began with.
+    first_deployment: Mutex<Option<Value>>,
     /// Workload sockets by module.
     sockets: Mutex<BTreeMap<Identity, PathBuf>>,
     tasks: TaskTracker,
@@ -349,6 +361,12 @@ impl Simulator {
             443 => format!("{host}/{account}"),
             port => format!("{host}:{port}/{account}"),
         }
+    }
+
+    /// The certificate to trust, in PEM.
+    #[must_use]
+    pub fn certificate_pem(&self) -> &str {
+        self.authority.certificate_pem()
     }
 
     /// The hub itself, for the control API.

@@ -3,10 +3,13 @@
 //! Observations are for watching, not for keeping: nobody waits for a slow watcher, and nothing is built while nobody
 //! watches.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use hub_proto::identity::Identity;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::sync::broadcast;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, broadcast};
 
 /// How far a watcher may be behind before it misses something.
 const BACKLOG: usize = 1024;
@@ -121,15 +124,57 @@ pub struct RouteTaken {
 }
 
 #[derive(Debug)]
-pub(crate) struct Trace(broadcast::Sender<Observation>);
+pub(crate) struct Trace {
+    observations: broadcast::Sender<Observation>,
+    /// How many wait for the state to be otherwise.
+    lookers: AtomicUsize,
+    stirred: Notify,
+}
+
+/// One who waits for the state to be otherwise.
+pub(crate) struct Looker<'a>(&'a Trace);
+
+impl Looker<'_> {
+    /// Resolves when something may have changed since this was asked for.
+    pub(crate) fn stirred(&self) -> Notified<'_> {
+        self.0.stirred.notified()
+    }
+}
+
+impl Drop for Looker<'_> {
+    fn drop(&mut self) {
+        self.0.lookers.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Trace {
     pub(crate) fn new() -> Self {
-        Self(broadcast::Sender::new(BACKLOG))
+        Self {
+            observations: broadcast::Sender::new(BACKLOG),
+            lookers: AtomicUsize::new(0),
+            stirred: Notify::new(),
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lookers(&self) -> usize {
+        self.lookers.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn look(&self) -> Looker<'_> {
+        self.lookers.fetch_add(1, Ordering::Relaxed);
+        Looker(self)
+    }
+
+    /// Something may have changed, and the journal has it. Costs nothing while nobody looks.
+    pub(crate) fn stir(&self) {
+        if self.lookers.load(Ordering::Relaxed) > 0 {
+            self.stirred.notify_waiters();
+        }
     }
 
     pub(crate) fn watch(&self) -> broadcast::Receiver<Observation> {
-        self.0.subscribe()
+        self.observations.subscribe()
     }
 
     /// An observation for the watchers, if there are any; `what` is only built then.
@@ -138,7 +183,7 @@ impl Trace {
         about: Option<&Identity>,
         what: impl FnOnce() -> What,
     ) -> Option<Observation> {
-        (self.0.receiver_count() > 0).then(|| Observation {
+        (self.observations.receiver_count() > 0).then(|| Observation {
             time: jiff::Timestamp::now(),
             device_id: about.map(|identity| identity.device_id().to_owned()),
             module_id: about.and_then(|identity| identity.module_id().map(str::to_owned)),
@@ -148,7 +193,7 @@ impl Trace {
 
     pub(crate) fn send(&self, observation: Observation) {
         // The last watcher may just have left.
-        let _ = self.0.send(observation);
+        let _ = self.observations.send(observation);
     }
 
     /// Observes and sends at once: for what no journal has to hold.

@@ -107,6 +107,14 @@ impl Section {
         Value::Object(object)
     }
 
+    /// Goes on from the version of a section that this one takes the place of: versions that were seen do not come again
+    /// for something else.
+    pub(super) fn go_on_from(&mut self, replaced: &Self) {
+        if self.version < replaced.version {
+            self.version = replaced.version + 1;
+        }
+    }
+
     const fn stamp(&self) -> Option<u64> {
         match self.kind {
             Kind::Desired => Some(self.version),

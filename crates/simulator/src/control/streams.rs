@@ -9,70 +9,72 @@ use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt, stream};
-use serde::Deserialize;
 use tokio_stream::wrappers::BroadcastStream;
 
+use super::asked::{Asked, MOST, event_number};
 use super::{Fault, Shared};
 use crate::routing::BUILT_IN;
 
 /// Events read under one lock.
 const AT_ONCE: usize = 256;
 
-#[derive(Deserialize)]
-pub(super) struct Wanted {
-    device: Option<String>,
-    /// `events` (default) for the built-in endpoint, or a custom endpoint's name.
-    endpoint: Option<String>,
-    /// `latest` (default), `earliest`, or a sequence number.
-    from: Option<String>,
-    /// `false` ends the answer with the newest event instead of waiting for more.
-    #[serde(default = "follow")]
-    follow: bool,
-}
-
-fn follow() -> bool {
-    true
-}
-
-/// `GET /control/events`: one JSON object a line, oldest first, without end unless `follow=false`.
+/// `GET /control/events`: one JSON object a line, oldest first, without end unless `follow=false` or a `limit`.
 pub(super) async fn events(
     State(simulator): Shared,
-    Query(wanted): Query<Wanted>,
+    Query(parameters): Query<Vec<(String, String)>>,
 ) -> Result<Response, Fault> {
-    let endpoint = wanted.endpoint.as_deref().unwrap_or(BUILT_IN).to_owned();
+    let mut asked = Asked::of(parameters)?;
+    let endpoint = asked
+        .text("endpoint")
+        .unwrap_or_else(|| BUILT_IN.to_owned());
     let next = simulator.next_event_at(&endpoint).ok_or_else(|| {
         let message = format!("there is no endpoint {endpoint:?}; GET /control/routing shows them");
         Fault::new(StatusCode::BAD_REQUEST, message)
     })?;
-    let from = match wanted.from.as_deref() {
+    let from = asked.either(["from", "since"])?;
+    let from = match from.as_deref() {
         None | Some("latest") => next,
         Some("earliest") => 1,
-        Some(number) => number.parse().map_err(|_| {
+        Some(number) => event_number(number).ok_or_else(|| {
             let message =
                 format!("from is {number:?}; it can be latest, earliest, or a sequence number");
             Fault::new(StatusCode::BAD_REQUEST, message)
         })?,
     };
+    // Without end, unless it is asked for.
+    let follow = asked.flag("follow")?.unwrap_or(true);
+    let limit = asked.number("limit", 1..=MOST)?;
+    let filter = asked.event_filter()?;
+    asked.finish()?;
     let stop = simulator.stopped();
-    let lines = stream::unfold((simulator, from), move |(simulator, from)| {
-        let (device, endpoint) = (wanted.device.clone(), endpoint.clone());
+    let begin = (simulator, from, limit.unwrap_or(usize::MAX));
+    let lines = stream::unfold(begin, move |(simulator, from, left)| {
+        let (filter, endpoint) = (filter.clone(), endpoint.clone());
         async move {
+            let mut from = from;
             loop {
+                if left == 0 {
+                    return None;
+                }
                 // Without the endpoint the answer ends.
                 let (events, next) =
-                    simulator.events_at(&endpoint, from, device.as_deref(), AT_ONCE)?;
-                if !events.is_empty() || next > from {
+                    simulator
+                        .hub()
+                        .search(&endpoint, from, &filter, left.min(AT_ONCE))?;
+                if !events.is_empty() {
+                    let left = left - events.len();
                     let mut lines = String::new();
                     for event in events {
                         lines.push_str(&event.to_string());
                         lines.push('\n');
                     }
-                    return Some((Bytes::from(lines), (simulator, next)));
+                    return Some((Bytes::from(lines), (simulator, next, left)));
                 }
-                if !wanted.follow {
+                if !follow {
                     return None;
                 }
-                simulator.events_after_at(&endpoint, from).await;
+                simulator.events_after_at(&endpoint, next).await;
+                from = next;
             }
         }
     });

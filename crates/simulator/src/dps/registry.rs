@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::registry::StoredKey;
 
 /// Everything the service keeps.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Registry {
     /// `0ne` and eight hexadecimal digits, drawn once.
     pub(crate) id_scope: String,
@@ -20,6 +20,9 @@ pub(crate) struct Registry {
     pub(crate) enrollments: BTreeMap<String, IndividualEnrollment>,
     pub(crate) groups: BTreeMap<String, EnrollmentGroup>,
     pub(crate) registrations: BTreeMap<String, Record>,
+    /// Which restoration brought this state, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restored: Option<String>,
 }
 
 /// The enrolment a device registered by.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, EventLog, Partition};
+use super::{Event, EventLog, Partition, Run};
 
 /// Custom endpoints' logs by endpoint name. A log whose endpoint is gone has no events, and keeps its numbering: an
 /// endpoint of the same name goes on where it ended.
@@ -80,6 +80,29 @@ impl EventHubs {
             (name.clone(), come)
         });
         come.collect()
+    }
+
+    /// Every event kept, by endpoint.
+    pub(crate) fn runs(&self) -> BTreeMap<String, Vec<Run>> {
+        let runs = self
+            .logs
+            .iter()
+            .map(|(name, log)| (name.clone(), log.runs()));
+        runs.collect()
+    }
+
+    /// Logs that hold these events, as [`EventLog::of_runs`] has it for each.
+    pub(crate) fn of_runs(
+        runs: &BTreeMap<String, Vec<Run>>,
+        replaced: &Self,
+    ) -> Result<Self, &'static str> {
+        let mut hubs = Self::new(replaced.keep_bytes);
+        hubs.resume(&replaced.come());
+        for (name, runs) in runs {
+            let log = EventLog::of_runs(runs, hubs.log_mut(name))?;
+            hubs.logs.insert(name.clone(), log);
+        }
+        Ok(hubs)
     }
 
     /// Continues where a snapshot left off.

@@ -53,7 +53,7 @@ impl EventLog {
     /// Continues where a snapshot left off.
     pub(crate) fn resume_partitions(&mut self, kept: &[Partition]) {
         for (own, kept) in self.partitions.iter_mut().zip(kept) {
-            if kept.next > own.next {
+            if (kept.next, kept.last_offset) > (own.next, own.last_offset) {
                 *own = *kept;
             }
         }

@@ -36,6 +36,8 @@ pub(crate) enum Cause {
     ProofChanged,
     CapabilityChanged,
     Overrun,
+    /// The simulator was given another state.
+    Replaced,
     ShuttingDown,
     /// The network, or the client's process, is gone.
     Lost,
@@ -70,6 +72,7 @@ impl Cause {
             Self::ProofChanged => "credentialsChanged",
             Self::CapabilityChanged => "capabilityChanged",
             Self::Overrun => "overrun",
+            Self::Replaced => "stateReplaced",
             Self::ShuttingDown => "shuttingDown",
             Self::Lost => "lost",
             Self::Violation => "protocolViolation",
@@ -129,7 +132,7 @@ impl Cause {
                 "If it was not stopped: is the network up, and is the keep-alive shorter than what lies between drops idle connections for?"
             }
             Self::Violation => "Mend the client: a hub takes no QoS 2 and no foreign topic.",
-            Self::Goodbye | Self::ShuttingDown => return None,
+            Self::Goodbye | Self::Replaced | Self::ShuttingDown => return None,
         })
     }
 }
@@ -145,6 +148,7 @@ impl From<EndReason> for Cause {
             EndReason::CapabilityChanged => Self::CapabilityChanged,
             EndReason::TokenExpired => Self::Expired,
             EndReason::Overrun => Self::Overrun,
+            EndReason::Replaced => Self::Replaced,
             EndReason::ShuttingDown => Self::ShuttingDown,
         }
     }

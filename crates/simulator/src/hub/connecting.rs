@@ -9,6 +9,7 @@ use hub_proto::user_name::UserName;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
+use super::comings::Coming;
 use super::sign_in::{Examined, Proof};
 use super::{Core, Face, Hub, Live};
 use crate::certificates::PeerCertificates;
@@ -206,7 +207,8 @@ impl Hub {
             End::Violation(reason) => (Cause::Violation, reason.as_str()),
         };
         tracing::debug!(client = %attached.identity, reason, "connection ended");
-        if let (Some(will), false) = (will, matches!(end, End::Disconnect)) {
+        let unspoken = matches!(end, End::Disconnect | End::Hub(EndReason::Replaced));
+        if let (Some(will), false) = (will, unspoken) {
             let mut batch = self.batch(attached);
             let published = batch.publish_will(will);
             if let (Err(reason), _) | (Ok(()), Err(reason)) =
@@ -222,6 +224,8 @@ impl Hub {
             .is_some_and(|live| live.connection == attached.connection)
         {
             core.live.remove(&attached.identity);
+            core.comings
+                .note(&attached.identity, Coming::Left(reason.to_owned()));
             if core.client(&attached.identity).is_some() {
                 core.left
                     .insert(attached.identity.clone(), Timestamp::now());
@@ -340,6 +344,7 @@ impl Core {
             links: manner.links,
         };
         self.left.remove(&identity);
+        self.comings.note(&identity, Coming::Came);
         match self.live.insert(identity.clone(), live) {
             // It is connected as it was.
             Some(older) => older.mailbox.end(EndReason::TakenOver),

@@ -61,6 +61,11 @@ struct Call {
 }
 
 impl Calls {
+    /// Request ids go on from those of calls that are given up with these.
+    pub(super) fn go_on_from(&mut self, replaced: &Self) {
+        self.next = replaced.next;
+    }
+
     /// A client's answer; one that comes late, or from somebody else, is dropped.
     pub(super) fn answer(&mut self, from: &Identity, rid: &str, status: i32, body: &Bytes) {
         // edgeHub compares request ids in lower case.

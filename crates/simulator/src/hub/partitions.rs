@@ -187,6 +187,16 @@ fn read_log(log: &EventLog, from: u64, device: Option<&str>, most: usize) -> (Ve
 }
 
 #[cfg(test)]
+impl Hub {
+    /// Takes an event as a device's connection does, and tells those who wait for it.
+    pub(crate) fn take_event(&self, device: &str, body: &[u8]) {
+        let mut core = self.lock();
+        core.take(device, body);
+        self.commit(&mut core).expect("in memory");
+    }
+}
+
+#[cfg(test)]
 impl super::Core {
     /// Takes an event as a device's connection does.
     pub(crate) fn take(&mut self, device: &str, body: &[u8]) {

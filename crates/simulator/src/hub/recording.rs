@@ -4,7 +4,7 @@ use std::io;
 
 use hub_proto::twin::{Object, TwinError};
 
-use super::Core;
+use super::{Core, HubState};
 use crate::change::Change;
 use crate::edge::Endpoint;
 use crate::events::{Event, EventHubs, EventLog};
@@ -104,15 +104,15 @@ pub(super) fn replay(
     match kind {
         Kind::Snapshot => {
             let mut loaded: Registry = serde_json::from_slice(payload)?;
-            for device in loaded.devices.values_mut() {
-                if let Some(edge) = device.edge.as_mut() {
-                    edge.rebuild();
-                }
-            }
+            loaded.rebuild();
             events.resume_at(loaded.next_event);
             events.resume_partitions(&loaded.partitions);
             event_hubs.resume(&loaded.event_hubs);
             *registry = loaded;
+        }
+        Kind::Restored => {
+            let state: HubState = serde_json::from_slice(payload)?;
+            (*registry, (*events, *event_hubs)) = state.put_after(events, event_hubs)?;
         }
         Kind::Change => {
             let change = serde_json::from_slice(payload)?;

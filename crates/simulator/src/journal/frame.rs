@@ -70,6 +70,7 @@ pub(super) fn frame_at(bytes: &[u8], at: usize) -> Option<(Kind, &[u8], usize)> 
         2 => Kind::Event,
         3 => Kind::Routed,
         4 => Kind::Group,
+        5 => Kind::Restored,
         _ => return None,
     };
     Some((kind, &body[1..], at + HEADER + length))

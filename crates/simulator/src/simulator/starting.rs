@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::pending::Pending;
 use super::{Simulator, StartError, provisioning};
 use crate::connection::Services;
 use crate::hub::Hub;
@@ -63,17 +64,21 @@ impl Simulator {
             mqtt: own.mqtt.address,
             https: own.https.address,
             amqp: own.amqp.address,
+            pending: Pending::in_directory(options.state.as_deref()),
+            first_deployment: Mutex::default(),
             sockets: Mutex::default(),
             tasks,
             stop,
         });
+        simulator.finish_pending()?;
+        simulator.begin_here().map_err(StartError::Journal)?;
         simulator.employ()?;
         simulator.serve(own, more)?;
         Ok(simulator)
     }
 
     /// Lets every hub carry out its jobs, and go on with those that a restart interrupted.
-    fn employ(&self) -> Result<(), StartError> {
+    pub(super) fn employ(&self) -> Result<(), StartError> {
         for hub in self.hubs() {
             let staff = Staff {
                 tasks: self.tasks.clone(),
@@ -150,11 +155,13 @@ fn bind(ip: IpAddr, ports: Ports) -> Result<Listeners, StartError> {
 fn open_hub(options: &Options) -> Result<Arc<Hub>, StartError> {
     let hub = Arc::new(Hub::open(options.state.as_deref(), options.names())?);
     hub.ensure_policies().map_err(StartError::Journal)?;
-    // Levers are at rest when a simulator starts, whatever the one before it was made to suffer.
-    let up = Lever::Upstream(LinkState::Up);
-    hub.pull(&Target::Everybody, up)
-        .map_err(StartError::Journal)?;
+    rest(&hub).map_err(StartError::Journal)?;
     Ok(hub)
+}
+
+/// Levers are at rest when a simulator starts, whatever the one before it was made to suffer.
+pub(super) fn rest(hub: &Hub) -> io::Result<()> {
+    hub.pull(&Target::Everybody, Lever::Upstream(LinkState::Up))
 }
 
 async fn tick(hub: Arc<Hub>, stop: CancellationToken) {

@@ -11,6 +11,7 @@ use crate::options::Options;
 
 mod certificates;
 mod provisioning;
+mod state;
 
 #[tokio::test]
 async fn a_client_that_says_nothing_does_not_hold_up_the_end() {

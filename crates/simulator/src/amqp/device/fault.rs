@@ -44,8 +44,9 @@ pub(super) fn condition(reason: EndReason) -> &'static str {
         EndReason::Removed => "amqp:not-found",
         EndReason::Disabled | EndReason::ProofChanged | EndReason::TokenExpired => UNAUTHORIZED,
         EndReason::Overrun => "amqp:resource-limit-exceeded",
-        EndReason::LinkCut | EndReason::CapabilityChanged | EndReason::ShuttingDown => {
-            "amqp:link:detach-forced"
-        }
+        EndReason::LinkCut
+        | EndReason::CapabilityChanged
+        | EndReason::Replaced
+        | EndReason::ShuttingDown => "amqp:link:detach-forced",
     }
 }
