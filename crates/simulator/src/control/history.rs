@@ -1,6 +1,7 @@
 //! What was: the connection log, and the versions of a twin.
 
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::routing::get;
 use axum::{Json, response::IntoResponse, response::Response};
@@ -33,8 +34,10 @@ struct OfDevice {
 /// refusals are what one looks for.
 async fn connections(
     State(simulator): Shared,
-    Query(of): Query<OfDevice>,
+    of: Result<Query<OfDevice>, QueryRejection>,
 ) -> Result<Response, Fault> {
+    let Query(of) =
+        of.map_err(|rejection| Fault::new(rejection.status(), rejection.body_text()))?;
     let device = of.device.map(Identity::device).transpose()?;
     let log = simulator.connections(device.as_ref(), MOST);
     Ok(Json(log).into_response())

@@ -1,5 +1,6 @@
 //! The registry a page at a time, and the queues of devices.
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::routing::get;
@@ -33,8 +34,10 @@ struct Wanted {
 /// `GET /control/registry[?search=…][&after=…|&before=…][&top=…]`: devices by id, without keys.
 async fn registry(
     State(simulator): Shared,
-    Query(wanted): Query<Wanted>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<DevicePage>, Fault> {
+    let Query(wanted) =
+        wanted.map_err(|rejection| Fault::new(rejection.status(), rejection.body_text()))?;
     let bad = |message: String| Fault::new(StatusCode::BAD_REQUEST, message);
     let search = DeviceSearch::parse(&wanted.search)
         .map_err(|fault| bad(format!("search is no condition: {fault}")))?;
