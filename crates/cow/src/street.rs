@@ -24,6 +24,7 @@ use board::scenario::{self, Scenario};
 use board::simulated::SimulatedBoard;
 use hub_proto::identity::Identity;
 use runner::{DesiredStatus, LogLine};
+use serde_json::Value;
 use simulator::{LinkedHub, Simulator};
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
@@ -66,6 +67,8 @@ pub(crate) struct Plan {
     pub(crate) stock: Option<Program>,
     /// Hubs beside the street's own, for devices that are not of the street.
     pub(crate) linked_hubs: Vec<LinkedHub>,
+    /// The hub's message routing, where it is to be another than the one kept.
+    pub(crate) routing: Option<Value>,
 }
 
 impl Plan {
@@ -97,6 +100,7 @@ impl Plan {
             scenario: None,
             stock: None,
             linked_hubs: Vec::new(),
+            routing: None,
         }
     }
 }
@@ -279,6 +283,7 @@ async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simul
         pki: kept.unwrap_or(place.private()).join("pki"),
         run: place.private().join("run"),
         more_hubs: plan.linked_hubs.clone(),
+        routing: plan.routing.clone(),
         // What an Edge device runs that the provisioning service makes.
         default_deployment: deployment.map(|deployment| deployment.content.clone()),
         ..simulator::Options::in_directory(place.private())

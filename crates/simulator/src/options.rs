@@ -31,6 +31,8 @@ pub struct Options {
     pub retry_after: Duration,
     /// The deployment (`{"modulesContent": {…}}`) of an edge device that the provisioning service makes.
     pub default_deployment: Option<Value>,
+    /// Message routing, as a hub's resource has it under `properties.routing`. Without it that which was kept stays.
+    pub routing: Option<Value>,
 }
 
 /// A further hub of the provisioning service, with an address of its own: official SDKs choose no port, so that hubs
@@ -59,6 +61,7 @@ impl Options {
             more_hubs: Vec::new(),
             retry_after: Duration::from_secs(1),
             default_deployment: None,
+            routing: None,
         }
     }
 
@@ -87,6 +90,7 @@ impl Options {
                 .map(|state| state.join("hubs").join(&name)),
             gateway: None,
             more_hubs: Vec::new(),
+            routing: None,
             ..self.clone()
         }
     }

@@ -25,9 +25,11 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::amqp::EVENT_HUB;
 use crate::dps::Dps;
 use crate::hub::{
-    Caller, Credentials, Hub, IdentityFault, InvokeError, POLICIES, SendError, TwinFault,
+    Caller, Credentials, Hub, IdentityFault, InvokeError, POLICIES, RoutingFault, SendError,
+    TwinFault,
 };
 use crate::journal::JournalError;
 use crate::levers::{Lever, Target};
@@ -64,6 +66,9 @@ pub enum StartError {
     /// The default deployment is none.
     #[error("the default deployment cannot be used")]
     Deployment(#[source] IdentityFault),
+    /// The routing is none.
+    #[error("the routing cannot be used")]
+    Routing(#[source] RoutingFault),
     /// The directory for sockets could not be made.
     #[error("cannot make the directory {path} for the modules' sockets")]
     Run {
@@ -96,6 +101,9 @@ pub struct Info {
     pub policy_connection_strings: BTreeMap<String, String>,
     /// For readers of events: the Event Hubs-compatible endpoint, by the `service` policy.
     pub event_hub_connection_string: String,
+    /// The same of each custom endpoint of the hub's routing, by its name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub custom_event_hub_connection_strings: BTreeMap<String, String>,
     /// Where devices register: the provisioning service's host name.
     pub provisioning_host: String,
     /// What devices say they register in.
@@ -149,7 +157,13 @@ impl Simulator {
                 .iter()
                 .map(|&(name, _)| (name.to_owned(), self.hub.service_connection_string(name)))
                 .collect(),
-            event_hub_connection_string: self.hub.event_hub_connection_string(self.amqp.port()),
+            event_hub_connection_string: self.event_hub_connection_string(EVENT_HUB),
+            custom_event_hub_connection_strings: self
+                .hub
+                .routing()
+                .event_hubs()
+                .map(|name| (name.to_owned(), self.event_hub_connection_string(name)))
+                .collect(),
             provisioning_host: self.dps.host.clone(),
             id_scope: self.dps.id_scope(),
             provisioning_service_connection_string: self.dps.service_connection_string(),
@@ -160,6 +174,11 @@ impl Simulator {
                 .filter_map(|id| self.credentials(id))
                 .collect(),
         }
+    }
+
+    fn event_hub_connection_string(&self, event_hub: &str) -> String {
+        self.hub
+            .event_hub_connection_string(self.amqp.port(), event_hub)
     }
 
     /// The control API (`/control/…`), to be served where its user can reach it and nobody else.

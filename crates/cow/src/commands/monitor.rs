@@ -15,6 +15,9 @@ pub(crate) struct Args {
     /// Only this device and its modules
     #[arg(long, value_name = "ID")]
     device: Option<String>,
+    /// What arrives at a custom endpoint of the hub's routing, not at the built-in one
+    #[arg(long, value_name = "NAME")]
+    endpoint: Option<String>,
     /// Where to begin: with the next message, or with the oldest kept
     #[arg(long, value_enum, default_value_t = From::Latest)]
     from: From,
@@ -61,6 +64,9 @@ async fn follow(args: Args, seen: &mut u64) -> anyhow::Result<()> {
     let mut query = vec![("from", from)];
     if let Some(device) = &args.device {
         query.push(("device", device));
+    }
+    if let Some(endpoint) = &args.endpoint {
+        query.push(("endpoint", endpoint));
     }
     let mut events = Control::new(args.control)
         .follow(&["events"], &query)

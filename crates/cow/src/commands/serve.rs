@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use axum::Router;
 use runner::LogLine;
+use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
 use crate::banner::Banner;
+use crate::json_arg;
 use crate::logging::LogArgs;
 use crate::output::{self, JsonArgs};
 use crate::ports::{self, Ports};
@@ -27,6 +29,9 @@ pub(crate) struct ServeArgs {
     /// Keep the hub's and the modules' state in this directory; without, it lives as long as this runs
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Route the hub's messages and events as this file says: JSON, as a hub's resource has it under properties.routing
+    #[arg(long, value_name = "FILE", value_parser = json_arg::file)]
+    routing: Option<Value>,
     #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
@@ -49,11 +54,12 @@ impl ServeArgs {
     /// Runs a plan until asked to stop. `pages` are served beside the control API, if there are any.
     pub(crate) async fn run(
         self,
-        plan: Plan,
+        mut plan: Plan,
         pages: Option<impl FnOnce(&mut Running) -> Router>,
     ) -> anyhow::Result<()> {
         let begun = Instant::now();
         self.log.init();
+        plan.routing = self.routing;
         let mut stop = Stop::listen()?;
         let (mut running, lines) = Running::start(plan).await?;
         let logs = tokio::spawn(show_lines(lines));

@@ -16,8 +16,8 @@ pub(crate) const EVENT_HUB: &str = "iothub-ehub-events";
 pub(crate) enum Node {
     /// Tokens are put here.
     Cbs,
-    /// Questions about an event hub and its partitions.
-    Management { event_hub: String },
+    /// Questions about an event hub and its partitions; without a name, about the one that a question names.
+    Management { event_hub: Option<String> },
     /// Events of a partition, as a consumer group's reader gets them.
     Partition {
         event_hub: String,
@@ -58,11 +58,9 @@ impl Node {
         let is = |at: usize, name: &str| segments[at].eq_ignore_ascii_case(name);
         match segments.len() {
             1 if is(0, "$cbs") => Ok(Self::Cbs),
-            1 if is(0, "$management") => Ok(Self::Management {
-                event_hub: EVENT_HUB.to_owned(),
-            }),
+            1 if is(0, "$management") => Ok(Self::Management { event_hub: None }),
             2 if is(1, "$management") => Ok(Self::Management {
-                event_hub: segments[0].to_owned(),
+                event_hub: Some(segments[0].to_owned()),
             }),
             2 if is(0, "messages") && is(1, "devicebound") => Ok(Self::Devicebound),
             3 if is(0, "messages") && is(1, "servicebound") => {
@@ -85,18 +83,25 @@ impl Node {
     /// # Errors
     /// When there is no such event hub.
     pub(crate) fn found_in(mut self, hub: &Hub) -> Result<Self, Fault> {
-        if let Self::Management { event_hub } | Self::Partition { event_hub, .. } = &mut self {
+        if let Self::Management {
+            event_hub: Some(event_hub),
+        }
+        | Self::Partition { event_hub, .. } = &mut self
+        {
             let found = hub.event_hub(event_hub);
             *event_hub = found.ok_or_else(|| not_found(event_hub))?;
         }
         Ok(self)
     }
 
-    /// What a service's token must open for this node; nothing for the one that takes tokens, and those of devices.
+    /// What a service's token must open for this node; nothing for the one that takes tokens, for those of devices, and
+    /// where the question tells.
     pub(crate) fn resource(&self) -> Option<String> {
         match self {
-            Self::Cbs | Self::Client(..) => None,
-            Self::Management { event_hub } => Some(format!("{event_hub}/$management")),
+            Self::Cbs | Self::Client(..) | Self::Management { event_hub: None } => None,
+            Self::Management {
+                event_hub: Some(event_hub),
+            } => Some(format!("{event_hub}/$management")),
             Self::Partition {
                 event_hub,
                 group,
@@ -219,8 +224,8 @@ mod tests {
 
     #[test]
     fn a_node_is_found_by_path_and_by_uri() {
-        let management = Node::Management {
-            event_hub: EVENT_HUB.into(),
+        let management = |event_hub: Option<&str>| Node::Management {
+            event_hub: event_hub.map(str::to_owned),
         };
         let reader = Node::Partition {
             event_hub: EVENT_HUB.into(),
@@ -231,14 +236,12 @@ mod tests {
         for (address, node) in [
             ("$cbs", Node::Cbs),
             ("/$cbs", Node::Cbs),
-            ("$management", management.clone()),
-            ("iothub-ehub-events/$management", management),
+            ("$management", management(None)),
             (
-                "hot/$management",
-                Node::Management {
-                    event_hub: "hot".into(),
-                },
+                "iothub-ehub-events/$management",
+                management(Some(EVENT_HUB)),
             ),
+            ("hot/$management", management(Some("hot"))),
             (
                 "iothub-ehub-events/ConsumerGroups/$Default/Partitions/3",
                 reader.clone(),

@@ -138,6 +138,11 @@ impl Claims {
             .any(|grant| grant.until > now.as_second() && covers(&grant.path, resource))
     }
 
+    /// Whether there is any token that holds at this moment.
+    pub(crate) fn allow_something(&self, now: Timestamp) -> bool {
+        self.0.iter().any(|grant| grant.until > now.as_second())
+    }
+
     /// Unix seconds at which the next token ends.
     pub(crate) fn next_end(&self, now: Timestamp) -> Option<i64> {
         let ends = self.0.iter().map(|grant| grant.until);

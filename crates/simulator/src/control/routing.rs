@@ -67,3 +67,6 @@ pub(super) async fn test(
     let found = routing::test(&simulator.hub().routing(), document);
     found.map(Json).map_err(Refusal::Problems)
 }
+
+#[cfg(test)]
+mod tests;

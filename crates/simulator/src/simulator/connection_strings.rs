@@ -2,12 +2,11 @@
 
 use hub_proto::connection_string::ConnectionString;
 
-use crate::amqp::EVENT_HUB;
 use crate::hub::Hub;
 
 impl Hub {
     /// The port is said only where it is not the official one, which is what most SDKs assume.
-    pub(super) fn event_hub_connection_string(&self, port: u16) -> String {
+    pub(super) fn event_hub_connection_string(&self, port: u16, event_hub: &str) -> String {
         let policy = "service";
         let port = match port {
             5671 => String::new(),
@@ -17,7 +16,7 @@ impl Hub {
         // The policy was made before anybody could ask.
         let key = self.policy_key(policy).map(|key| key.to_base64());
         format!(
-            "Endpoint=sb://{host}{port}/;SharedAccessKeyName={policy};SharedAccessKey={};EntityPath={EVENT_HUB}",
+            "Endpoint=sb://{host}{port}/;SharedAccessKeyName={policy};SharedAccessKey={};EntityPath={event_hub}",
             key.unwrap_or_default()
         )
     }

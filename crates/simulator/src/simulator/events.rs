@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Simulator;
-use crate::hub::RoutingFault;
+use crate::hub::{Hub, RoutingFault};
 use crate::routing::{BUILT_IN, Definition};
 
 impl Simulator {
@@ -62,9 +62,11 @@ impl Simulator {
     /// # Errors
     /// When it breaks rules, or cannot be kept.
     pub fn set_routing(&self, document: Value) -> Result<(), RoutingFault> {
-        let definition = Definition::read(document)?;
-        self.hub
-            .set_routing(definition)
-            .map_err(RoutingFault::Journal)
+        route(&self.hub, document)
     }
+}
+
+pub(super) fn route(hub: &Hub, document: Value) -> Result<(), RoutingFault> {
+    let definition = Definition::read(document)?;
+    hub.set_routing(definition).map_err(RoutingFault::Journal)
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::pending::Pending;
-use super::{Simulator, StartError, provisioning};
+use super::{Simulator, StartError, events, provisioning};
 use crate::connection::Services;
 use crate::hub::Hub;
 use crate::jobs::Staff;
@@ -49,6 +49,9 @@ impl Simulator {
         let authority = Arc::new(Authority::load_or_create(&options.pki)?);
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
         let hub = open_hub(&options)?;
+        if let Some(routing) = &options.routing {
+            events::route(&hub, routing.clone()).map_err(StartError::Routing)?;
+        }
         let more_hubs: Vec<Arc<Hub>> = options
             .more_hubs
             .iter()

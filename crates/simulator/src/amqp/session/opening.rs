@@ -108,11 +108,17 @@ pub(super) fn open(attach: &Attach, around: &mut Around<'_>) -> Result<(Link, Va
 /// # Errors
 /// When no token opens its node.
 pub(super) fn may_have(node: &Node, claims: &Claims, now: Timestamp) -> Result<(), Fault> {
-    match node.resource() {
-        Some(resource) if !claims.allow(&resource, now) => Err(Fault::new(
+    let unauthorized = |resource: &str| {
+        Err(Fault::new(
             "amqp:unauthorized-access",
             format!("Unauthorized access. No token that holds opens '{resource}'."),
-        )),
+        ))
+    };
+    match node.resource() {
+        Some(resource) if !claims.allow(&resource, now) => unauthorized(&resource),
+        None if matches!(node, Node::Management { .. }) && !claims.allow_something(now) => {
+            unauthorized("$management")
+        }
         _ => Ok(()),
     }
 }
