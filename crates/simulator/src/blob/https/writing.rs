@@ -15,6 +15,7 @@ use crate::blob::condition::Condition;
 use crate::blob::room::Draft;
 use crate::blob::sas::Permission;
 use crate::blob::{About, Blob, NewBlob};
+use crate::hub::BlobFault;
 use crate::rest::header_text;
 
 /// A list of the most blocks a blob can have is shorter.
@@ -55,8 +56,7 @@ impl Asked<'_> {
         let placed = self
             .hub
             .put_blob((self.container, name), new, &condition, self.now);
-        let blob = placed.map_err(not_written)?;
-        draft.keep();
+        let blob = kept(draft, placed).map_err(not_written)?;
         Ok(created(&blob))
     }
 
@@ -76,8 +76,8 @@ impl Asked<'_> {
         self.hub.container(self.container, |_| ())?;
         let mut draft = self.receive(body).await?;
         let part = draft.finish(&id).await?;
-        self.hub.stage_block(self.container, name, part, self.now)?;
-        draft.keep();
+        let staged = self.hub.stage_block(self.container, name, part, self.now);
+        kept(draft, staged)?;
         Ok(StatusCode::CREATED.into_response())
     }
 
@@ -171,6 +171,15 @@ impl Asked<'_> {
         }
         Ok(About { headers, metadata })
     }
+}
+
+/// Keeps a part that the hub speaks of: also when the journal could not be written, since it holds the change still and
+/// writes it with a later one.
+fn kept<T>(draft: Draft, done: Result<T, BlobFault>) -> Result<T, BlobFault> {
+    if matches!(done, Ok(_) | Err(BlobFault::Journal(_))) {
+        draft.keep();
+    }
+    done
 }
 
 /// What a writer has to be allowed: to create is enough where it says that it does not overwrite.
