@@ -7,6 +7,7 @@ import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.iothub_http_runtime_manager import IoTHubHttpRuntimeManager
+from azure.iot.hub.models import JobProperties
 from azure.storage.blob import (
     BlobBlock,
     BlobClient,
@@ -219,6 +220,25 @@ def test_feedback_is_given_back_and_settled(simulator, runtime, device):
     with pytest.raises(HttpOperationError) as lost:
         runtime.complete_feedback_notification(token)
     assert lost.value.response.headers["iothub-errorcode"] == "DeviceMessageLockLost"
+
+
+def test_devices_are_exported_into_the_hub_s_own_store(simulator, device):
+    registry = IoTHubRegistryManager.from_connection_string(simulator.ready["serviceConnectionString"])
+    made = simulator.ask("POST", f"/control/blobs/containers/{new_id('c')}")
+    wanted = JobProperties(
+        type="export",
+        output_blob_container_uri=made["sasUri"],
+        exclude_keys_in_export=True,
+        storage_authentication_type="keyBased",
+    )
+    jobs = registry.protocol.jobs
+    job = jobs.create_import_export_job(wanted)
+    ended = ("completed", "failed", "cancelled")
+    until("the export ends", lambda: jobs.get_import_export_job(job.job_id).status in ended)
+    assert jobs.get_import_export_job(job.job_id).failure_reason is None
+    with ContainerClient.from_container_url(made["sasUri"]) as container:
+        lines = container.download_blob("devices.txt").readall().splitlines()
+    assert device.id in {json.loads(line)["id"] for line in lines}
 
 
 def test_a_wrong_wish_is_named(simulator, device):
