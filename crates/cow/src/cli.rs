@@ -1,7 +1,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, device, dps, image, manifest, method, module, monitor, route, send, sim, twin, up,
+    bench, deployment, device, dps, image, manifest, method, module, monitor, route, send, sim,
+    twin, up,
 };
 
 /// A parking bay, and the Azure IoT Hub and Edge runtime it speaks to, on one machine.
@@ -28,6 +29,9 @@ pub(crate) enum Command {
     /// Add, list and remove identities of the simulated hub
     #[command(subcommand)]
     Device(device::Command),
+    /// Put a deployment on an Edge device, and see what became of it
+    #[command(subcommand)]
+    Deployment(deployment::Command),
     /// Enrol devices in the simulated Device Provisioning Service, and see what came of it
     #[command(subcommand)]
     Dps(dps::Command),

@@ -150,20 +150,18 @@ impl Surroundings for BuiltIn {
 mod tests {
     use super::*;
     use crate::commands::module::Name;
-    use crate::program;
+    use crate::program::Programs;
 
     #[test]
     fn the_built_in_manifest_is_of_images_this_binary_holds() {
         let deployment = built_in().expect("it is sound");
-        let images = deployment
-            .modules
-            .iter()
-            .map(|module| (module.name.as_str(), module.image.as_str()));
-        let programs = program::find(images, Path::new("cow"), &[]).expect("they are held");
-        let held: Vec<_> = programs
-            .values()
-            .filter_map(|program| program.own)
+        let modules = deployment.modules.iter();
+        let images = modules.map(|module| (module.name.as_str(), module.image.as_str()));
+        let programs = Programs::of(images.clone(), Path::new("cow"), &[]).expect("they are held");
+        let mut held: Vec<_> = images
+            .filter_map(|(name, image)| programs.find(name, image).ok()?.own)
             .collect();
+        held.sort_unstable_by_key(|own| own.as_str());
         assert_eq!(
             held,
             [Name::Battery, Name::HcSr04, Name::Light, Name::Provisioning]

@@ -1,6 +1,5 @@
 //! Which program stands for a module's image when modules run as processes.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -50,35 +49,53 @@ impl Program {
     }
 }
 
-/// Finds the programs of a manifest's modules, given as name and image: what `--exec` says, else this very binary
-/// (`cow`) for the images it holds.
-pub(crate) fn find<'m>(
-    modules: impl Iterator<Item = (&'m str, &'m str)> + Clone,
-    cow: &Path,
-    execs: &[Exec],
-) -> Result<BTreeMap<String, Program>, UsedWrongly> {
-    // A misspelt name would else go unnoticed.
-    let unknown = execs
-        .iter()
-        .find(|exec| !modules.clone().any(|(name, _)| name == exec.module));
-    if let Some(Exec { module, .. }) = unknown {
-        let names: Vec<_> = modules.map(|(name, _)| name).collect();
-        return Err(UsedWrongly(format!(
-            "--exec is for module {module}, which is not in the manifest (it has {})",
-            names.join(", ")
-        )));
-    }
-    modules
-        .map(|(name, image)| Ok((name.to_owned(), find_one(name, image, cow, execs)?)))
-        .collect()
+/// What runs for modules: what `--exec` says, else this very binary for the images it holds.
+#[derive(Clone, Debug)]
+pub(crate) struct Programs {
+    cow: PathBuf,
+    execs: Vec<Exec>,
 }
 
-/// What the host runs as its provisioning service: what runs as the module, for they share their files, or this binary's
-/// own where there is no such module.
-pub(crate) fn service(programs: &BTreeMap<String, Program>, cow: &Path) -> Program {
-    let own = module::Name::Provisioning;
-    let module = programs.get(own.as_str());
-    module.cloned().unwrap_or_else(|| Program::own(own, cow))
+impl Programs {
+    /// Those of a manifest, whose modules are given as name and image.
+    pub(crate) fn of<'m>(
+        modules: impl Iterator<Item = (&'m str, &'m str)> + Clone,
+        cow: &Path,
+        execs: &[Exec],
+    ) -> Result<Self, UsedWrongly> {
+        // A misspelt name would else go unnoticed.
+        let unknown = execs
+            .iter()
+            .find(|exec| !modules.clone().any(|(name, _)| name == exec.module));
+        if let Some(Exec { module, .. }) = unknown {
+            let names: Vec<_> = modules.map(|(name, _)| name).collect();
+            return Err(UsedWrongly(format!(
+                "--exec is for module {module}, which is not in the manifest (it has {})",
+                names.join(", ")
+            )));
+        }
+        let programs = Self {
+            cow: cow.to_owned(),
+            execs: execs.to_owned(),
+        };
+        for (name, image) in modules {
+            programs.find(name, image)?;
+        }
+        Ok(programs)
+    }
+
+    /// What runs for a module of this name and image.
+    pub(crate) fn find(&self, module: &str, image: &str) -> Result<Program, UsedWrongly> {
+        find_one(module, image, &self.cow, &self.execs)
+    }
+
+    /// What the host runs as its provisioning service: what runs as the module, for they share their files, or this
+    /// binary's own where there is no such module.
+    pub(crate) fn service(&self) -> Program {
+        let own = module::Name::Provisioning;
+        let module = self.find(own.as_str(), own.as_str());
+        module.unwrap_or_else(|_| Program::own(own, &self.cow))
+    }
 }
 
 fn find_one(module: &str, image: &str, cow: &Path, execs: &[Exec]) -> Result<Program, UsedWrongly> {
@@ -116,11 +133,12 @@ mod tests {
             .iter()
             .map(|exec| exec.parse().expect("well-formed"))
             .collect();
-        let found = super::find([(module, image)].into_iter(), Path::new("/bin/cow"), &execs);
-        let program = found
+        let modules = [(module, image)].into_iter();
+        let programs = Programs::of(modules, Path::new("/bin/cow"), &execs);
+        let program = programs
             .map_err(|error| error.to_string())?
-            .remove(module)
-            .expect("it was asked for");
+            .find(module, image)
+            .expect("it was found before");
         let args = program
             .args
             .iter()

@@ -7,6 +7,7 @@
 mod api;
 mod bay;
 mod disk;
+mod edge_agent;
 mod edge_daemon;
 mod guard;
 mod host;
@@ -14,7 +15,6 @@ mod machine;
 mod readiness;
 mod taken;
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -31,10 +31,10 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::deployment::Deployment;
+use crate::deployment::{Deployment, Module};
 use crate::place::Place;
 use crate::ports::Ports;
-use crate::program::Program;
+use crate::program::{Program, Programs};
 
 pub(crate) use bay::Bay;
 use bay::Site;
@@ -44,9 +44,6 @@ use readiness::Readiness;
 
 /// Lines kept for a listener that is behind; older ones are lost to it, and it is told how many.
 const LOG_BACKLOG: usize = 512;
-
-/// Programs by module name.
-pub(crate) type Programs = BTreeMap<String, Program>;
 
 /// What to run.
 #[derive(Debug)]
@@ -323,8 +320,14 @@ fn deploy_alone(
 
 /// Waits for what a device's modules have to say.
 fn expect(readiness: &mut Readiness, device: &str, equipment: &Equipment) -> anyhow::Result<()> {
-    for module in &equipment.deployment.modules {
-        if let Some(program) = equipment.programs.get(&module.name)
+    // An automatic deployment may be for the device, and have it run something else.
+    let agent = Identity::module(device, "$edgeAgent")?;
+    let desired = equipment.simulator.twin(&agent).unwrap_or_default();
+    let desired = desired["properties"]["desired"].as_object();
+    let told = desired.and_then(|desired| simulator::agent::read(desired).ok());
+    let modules = told.into_iter().flat_map(|agent| agent.modules);
+    for module in modules.filter(|module| !module.is_system).map(Module::from) {
+        if let Ok(program) = equipment.programs.find(&module.name, &module.image)
             && module.status == DesiredStatus::Running
         {
             let identity = Identity::module(device, module.name.as_str())?;

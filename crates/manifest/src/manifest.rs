@@ -181,6 +181,16 @@ impl Manifest {
     }
 }
 
+impl Agent {
+    /// Reads the desired properties of `$edgeAgent` alone, as a twin holds them.
+    ///
+    /// # Errors
+    /// Everything for which edgeAgent would refuse them.
+    pub fn read(desired: &str) -> Result<Self, Vec<Problem>> {
+        read::agent(desired)
+    }
+}
+
 impl Module {
     /// The order of a module that has none.
     pub const LAST: u32 = u32::MAX;

@@ -46,6 +46,8 @@ pub(crate) enum Command {
     Stop,
     Restart,
     Kill,
+    /// It is no longer in the plan: to be ended in good order, and its loop with it.
+    Retire,
 }
 
 pub(crate) struct Module {
@@ -56,6 +58,8 @@ pub(crate) struct Module {
     pub(crate) closing: watch::Receiver<()>,
     pub(crate) state: watch::Sender<ModuleState>,
     pub(crate) lines: broadcast::Sender<LogLine>,
+    /// Told after each change of any module's state.
+    pub(crate) changes: watch::Sender<()>,
 }
 
 impl Module {
@@ -85,6 +89,10 @@ impl Module {
                     Command::Stop => supervisor.handle_stop(Instant::now()),
                     Command::Restart => supervisor.handle_restart(Instant::now()),
                     Command::Kill => supervisor.handle_kill(),
+                    Command::Retire => {
+                        closing = true;
+                        supervisor.handle_stop(Instant::now());
+                    }
                 },
                 closed = self.closing.changed(), if !closing => {
                     closing = true;
@@ -114,6 +122,7 @@ impl Module {
             state.restart_count = supervisor.restart_count();
             state.pid = process.as_ref().and_then(Process::pid);
         });
+        self.changes.send_replace(());
     }
 
     fn spawn(&mut self, supervisor: &mut Supervisor, slot: &mut Option<Process>) {

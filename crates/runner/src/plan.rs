@@ -1,8 +1,9 @@
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// One module of the plan: what to run, with what, when, and what to do when it ends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleSpec {
     /// The module's name in the manifest, unique in a plan.
     pub name: String,
@@ -44,3 +45,39 @@ pub enum DesiredStatus {
     /// Know it, but leave it stopped until told otherwise.
     Stopped,
 }
+
+/// What leads from one plan to another.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Transition {
+    /// Modules to be ended, by name: those that are gone, and those that change.
+    pub end: Vec<String>,
+    /// Modules to be started, in start-up order: those that are new, and those that changed.
+    pub begin: Vec<ModuleSpec>,
+}
+
+impl Transition {
+    /// Compares what runs with what is wanted. A module that is to run as it does is left alone; when it would be started
+    /// is no difference once it has been.
+    pub(crate) fn between(running: &BTreeMap<String, ModuleSpec>, wanted: Vec<ModuleSpec>) -> Self {
+        let is_same = |one: &ModuleSpec, other: &ModuleSpec| {
+            let startup_order = one.startup_order;
+            *one == ModuleSpec {
+                startup_order,
+                ..other.clone()
+            }
+        };
+        let stays = |name: &str, spec: &ModuleSpec| {
+            let found = wanted.iter().find(|wanted| wanted.name == name);
+            found.is_some_and(|wanted| is_same(spec, wanted))
+        };
+        let ending = running.iter().filter(|(name, spec)| !stays(name, spec));
+        let end: Vec<String> = ending.map(|(name, _)| name.clone()).collect();
+        let mut begin = wanted;
+        begin.retain(|spec| !running.contains_key(&spec.name) || end.contains(&spec.name));
+        begin.sort_by_key(|spec| spec.startup_order);
+        Self { end, begin }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::module::{Command, Module};
-use crate::{Backoff, LogLine, ModuleSpec, ModuleState};
+use crate::{Backoff, LogLine, ModuleSpec, ModuleState, Transition};
 
 /// Log lines kept for a listener that is behind; older ones are lost to it, and it is told how many.
 const LOG_BACKLOG: usize = 512;
@@ -57,6 +57,7 @@ pub enum CommandError {
 #[derive(Debug)]
 pub struct Runner {
     modules: Modules,
+    options: Options,
     closing: watch::Sender<()>,
     tasks: JoinSet<()>,
 }
@@ -64,12 +65,14 @@ pub struct Runner {
 /// A way to the modules of a [`Runner`], cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Modules {
-    handles: Arc<BTreeMap<String, Handle>>,
+    handles: Arc<RwLock<BTreeMap<String, Handle>>>,
     lines: broadcast::Sender<LogLine>,
+    changes: watch::Sender<()>,
 }
 
 #[derive(Debug)]
 struct Handle {
+    spec: ModuleSpec,
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<ModuleState>,
 }
@@ -89,52 +92,86 @@ impl Runner {
 
     /// As [`Self::start`], but what modules print goes to listeners that several runners share.
     pub async fn start_logging(
-        mut plan: Vec<ModuleSpec>,
+        plan: Vec<ModuleSpec>,
         options: Options,
         lines: broadcast::Sender<LogLine>,
     ) -> Result<Self, PlanError> {
-        plan.sort_by_key(|spec| spec.startup_order);
+        let mut runner = Self {
+            modules: Modules {
+                handles: Arc::default(),
+                lines,
+                changes: watch::Sender::new(()),
+            },
+            options,
+            closing: watch::Sender::new(()),
+            tasks: JoinSet::new(),
+        };
+        runner.apply(plan).await?;
+        Ok(runner)
+    }
+
+    /// Goes over to another plan: ends modules that are gone or changed, all at the same time, then starts those that are
+    /// new or changed in start-up order. Modules that are in both plans as they were are left alone.
+    ///
+    /// # Errors
+    /// When it is no plan; nothing has changed then.
+    pub async fn apply(&mut self, plan: Vec<ModuleSpec>) -> Result<(), PlanError> {
         let names: Vec<_> = plan.iter().map(|spec| spec.name.as_str()).collect();
         if let Some(twice) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
             return Err(PlanError::Duplicate(names[twice].to_owned()));
         }
-
-        let closing = watch::Sender::new(());
-        let mut handles = BTreeMap::new();
-        let mut tasks = JoinSet::new();
-        for spec in plan {
-            let name = spec.name.clone();
-            let (commands, command_receiver) = mpsc::channel(COMMAND_BACKLOG);
-            let (state, state_receiver) = watch::channel(ModuleState::initial());
-            let (begun, first_start) = oneshot::channel();
-            let module = Module {
-                spec,
-                options,
-                commands: command_receiver,
-                closing: closing.subscribe(),
-                state,
-                lines: lines.clone(),
-            };
-            tasks.spawn(module.run(begun));
-            handles.insert(
-                name,
-                Handle {
-                    commands,
-                    state: state_receiver,
-                },
-            );
-            // Ends without a message only when the task did, and then there is nothing to wait for.
-            let _ = first_start.await;
+        let running = self.modules.plan();
+        let transition = Transition::between(&running, plan);
+        self.retire(&transition.end).await;
+        for spec in transition.begin {
+            self.begin(spec).await;
         }
-        let modules = Modules {
-            handles: Arc::new(handles),
-            lines,
+        // Those that have ended are nobody's to wait for.
+        while self.tasks.try_join_next().is_some() {}
+        Ok(())
+    }
+
+    async fn retire(&self, names: &[String]) {
+        let mut ending = Vec::new();
+        for name in names {
+            // Fails only where the module's loop has ended already.
+            let _ = self.modules.command(name, Command::Retire).await;
+            ending.extend(self.modules.watch(name));
+        }
+        for mut state in ending {
+            // It closes with the loop.
+            while state.changed().await.is_ok() {}
+        }
+        self.modules
+            .change(|handles| handles.retain(|name, _| !names.contains(name)));
+        self.modules.changes.send_replace(());
+    }
+
+    async fn begin(&mut self, spec: ModuleSpec) {
+        let (commands, command_receiver) = mpsc::channel(COMMAND_BACKLOG);
+        let (state, state_receiver) = watch::channel(ModuleState::initial());
+        let (begun, first_start) = oneshot::channel();
+        let handle = Handle {
+            spec: spec.clone(),
+            commands,
+            state: state_receiver,
         };
-        Ok(Self {
-            modules,
-            closing,
-            tasks,
-        })
+        let module = Module {
+            spec,
+            options: self.options,
+            commands: command_receiver,
+            closing: self.closing.subscribe(),
+            state,
+            lines: self.modules.lines.clone(),
+            changes: self.modules.changes.clone(),
+        };
+        let name = module.spec.name.clone();
+        self.modules.change(|handles| {
+            handles.insert(name, handle);
+        });
+        self.tasks.spawn(module.run(begun));
+        // Ends without a message only when the task did, and then there is nothing to wait for.
+        let _ = first_start.await;
     }
 
     /// The way to the modules, for everybody who may watch and command them.
@@ -157,19 +194,26 @@ impl Runner {
 
 impl Modules {
     /// Names of all modules, in alphabetical order.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.handles.keys().map(String::as_str)
+    pub fn names(&self) -> Vec<String> {
+        self.handles().keys().cloned().collect()
     }
 
     /// A module's state now.
     pub fn state(&self, module: &str) -> Option<ModuleState> {
-        let handle = self.handles.get(module)?;
-        Some(handle.state.borrow().clone())
+        let handles = self.handles();
+        let state = handles.get(module)?.state.borrow().clone();
+        Some(state)
     }
 
     /// A module's state, now and whenever it changes.
     pub fn watch(&self, module: &str) -> Option<watch::Receiver<ModuleState>> {
-        self.handles.get(module).map(|handle| handle.state.clone())
+        let handles = self.handles();
+        handles.get(module).map(|handle| handle.state.clone())
+    }
+
+    /// Told whenever a module comes, goes, or changes its state.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
     }
 
     /// Another listener to all modules' lines, from now on.
@@ -198,14 +242,31 @@ impl Modules {
     }
 
     async fn command(&self, module: &str, command: Command) -> Result<(), CommandError> {
-        let handle = self
-            .handles
+        let commands = self
+            .handles()
             .get(module)
-            .ok_or_else(|| CommandError::Unknown(module.to_owned()))?;
-        handle
-            .commands
+            .map(|handle| handle.commands.clone());
+        let commands = commands.ok_or_else(|| CommandError::Unknown(module.to_owned()))?;
+        commands
             .send(command)
             .await
             .map_err(|_| CommandError::Closed(module.to_owned()))
+    }
+
+    fn plan(&self) -> BTreeMap<String, ModuleSpec> {
+        let handles = self.handles();
+        let specs = handles
+            .iter()
+            .map(|(name, handle)| (name.clone(), handle.spec.clone()));
+        specs.collect()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, Handle>)) {
+        change(&mut self.handles.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Nobody holds this over an await, nor panics with it.
+    fn handles(&self) -> RwLockReadGuard<'_, BTreeMap<String, Handle>> {
+        self.handles.read().unwrap_or_else(PoisonError::into_inner)
     }
 }

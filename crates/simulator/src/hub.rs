@@ -10,6 +10,7 @@
 //! events go), `own_events` (what the hub tells by itself).
 
 mod administration;
+mod agents;
 mod assigning;
 mod authorities;
 mod blobs;
@@ -63,6 +64,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) use administration::{Step, Wanted};
+pub use agents::{AgentCall, EdgeAgent};
 pub(crate) use authorities::AuthorityFault;
 pub(crate) use blobs::{Among, BlobFault};
 pub(crate) use configurations::ConfigurationFault;
@@ -149,6 +151,8 @@ pub(crate) struct Hub {
     pub(crate) room: Arc<Room>,
     /// Told when a client connects or subscribes: method calls may be waiting for it.
     presence: Notify,
+    /// Told when what an Edge agent is to run has moved.
+    agents_moved: Notify,
     /// Told when the event log has grown, or a notice waits.
     pub(crate) new_events: Notify,
     /// Those who read it.
@@ -176,6 +180,7 @@ pub(crate) struct Core {
     levers: Levers,
     calls: methods::Calls,
     assigning: assigning::Assigning,
+    agents: agents::Agents,
     /// Which devices scheduled jobs have still to do.
     jobs: jobs::Agenda,
     /// Deliveries that leave when the journal has what they are about.
@@ -256,6 +261,7 @@ impl Hub {
             names,
             trace,
             presence: Notify::new(),
+            agents_moved: Notify::new(),
             new_events: Notify::new(),
             endpoint: EventEndpoint::new(Timestamp::now()),
             connections: ConnectionLog::default(),
@@ -298,6 +304,9 @@ impl Hub {
     /// Commits and tells those who wait for events.
     fn commit(&self, core: &mut Core) -> io::Result<()> {
         core.commit()?;
+        if std::mem::take(&mut core.agents.moved) {
+            self.agents_moved.notify_waiters();
+        }
         let moved = std::mem::take(&mut core.notices_moved);
         if moved || core.events_told != core.events_taken() {
             core.events_told = core.events_taken();
@@ -350,6 +359,8 @@ impl Core {
         self.install_routing(host);
         self.compile_all_routes();
         self.retarget();
+        // Whoever plays one has another twin to follow.
+        self.agents.moved = true;
     }
 
     /// A hub with nobody connected and every lever at rest.
@@ -371,6 +382,7 @@ impl Core {
             levers: Levers::default(),
             calls: methods::Calls::default(),
             assigning: assigning::Assigning::default(),
+            agents: agents::Agents::default(),
             jobs: jobs::Agenda::default(),
             outgoing: Vec::new(),
             trace,

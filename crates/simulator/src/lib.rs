@@ -24,6 +24,7 @@
 //! # }
 //! ```
 
+pub mod agent;
 mod amqp;
 mod assigning;
 mod authentication;
@@ -69,9 +70,10 @@ pub use history::{
     ConnectionEvent, ConnectionState, PropertyChange, Revision, RevisionSection, TwinRevisions,
 };
 pub use hub::{
-    Credentials, DeviceKind, DevicePage, DeviceSearch, DeviceSummary, EventBounds, EventFilter,
-    FoundEvents, IdentityDetail, IdentityFault, InvokeError, ModuleSummary, PageFrom, RoutingFault,
-    SearchFault, SendError, TwinFault, WaitingMessage, WaitingState,
+    AgentCall, Credentials, DeviceKind, DevicePage, DeviceSearch, DeviceSummary, EdgeAgent,
+    EventBounds, EventFilter, FoundEvents, IdentityDetail, IdentityFault, InvokeError,
+    ModuleSummary, PageFrom, RoutingFault, SearchFault, SendError, TwinFault, WaitingMessage,
+    WaitingState,
 };
 pub use journal::JournalError;
 pub use levers::{Lever, LinkState, Target};

@@ -15,21 +15,21 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use hub_proto::identity::Identity;
+use hub_proto::identity::{Identity, IdentityError};
 use hub_proto::message::Properties;
 use hub_proto::method::{MethodRequest, MethodResponse};
 use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::amqp::EVENT_HUB;
 use crate::dps::Dps;
 use crate::hub::{
-    Caller, Credentials, Hub, IdentityFault, InvokeError, POLICIES, RoutingFault, SendError,
-    TwinFault,
+    AgentCall, Caller, Credentials, EdgeAgent, Hub, IdentityFault, InvokeError, POLICIES,
+    RoutingFault, SendError, TwinFault,
 };
 use crate::journal::JournalError;
 use crate::levers::{Lever, Target};
@@ -233,6 +233,17 @@ impl Simulator {
     #[must_use]
     pub fn devices(&self) -> Value {
         self.hub.devices()
+    }
+
+    /// Plays the agent of an edge device, whose direct methods come to the receiver.
+    ///
+    /// # Errors
+    /// When the id is none.
+    pub fn edge_agent(
+        &self,
+        device: &str,
+    ) -> Result<(EdgeAgent, mpsc::Receiver<AgentCall>), IdentityError> {
+        EdgeAgent::take_seat(&self.hub, device)
     }
 
     /// Applies a deployment (`{"modulesContent": {…}}`) to an edge device.

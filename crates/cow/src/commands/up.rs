@@ -12,8 +12,8 @@ use super::serve::ServeArgs;
 use crate::deployment::{self, Deployment};
 use crate::page;
 use crate::ports::Ports;
-use crate::program::{self, Exec};
-use crate::street::{Plan, Programs, Running};
+use crate::program::{Exec, Programs};
+use crate::street::{Plan, Running};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -54,7 +54,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     plan.bays = args.bays.map_or(spoken_of, usize::from);
     let programs = programs(&deployment, &args.execs)?;
     if args.stock {
-        plan.stock = Some(program::service(&programs, &cow()?));
+        plan.stock = Some(programs.service());
     }
     plan.programs = Some(programs);
     plan.deployment = Some(deployment);
@@ -81,7 +81,7 @@ fn programs(deployment: &Deployment, execs: &[Exec]) -> anyhow::Result<Programs>
     let images = modules
         .iter()
         .map(|module| (module.name.as_str(), module.image.as_str()));
-    Ok(program::find(images, &cow()?, execs)?)
+    Ok(Programs::of(images, &cow()?, execs)?)
 }
 
 fn cow() -> anyhow::Result<PathBuf> {

@@ -56,9 +56,8 @@ impl Bay {
     pub(crate) fn processes(&self) -> Vec<(String, ModuleState)> {
         let vitals = self.vitals.borrow();
         let states = vitals.processes.iter().flat_map(|modules| {
-            modules
-                .names()
-                .filter_map(|name| Some((name.to_owned(), modules.state(name)?)))
+            let names = modules.names().into_iter();
+            names.filter_map(|name| Some((name.clone(), modules.state(&name)?)))
         });
         states.collect()
     }
@@ -132,7 +131,7 @@ impl Site<'_> {
         };
         let deployed = equipment.deployment.modules.iter();
         let modules = deployed.filter_map(|module| {
-            let program = equipment.programs.get(&module.name)?;
+            let program = equipment.programs.find(&module.name, &module.image).ok()?;
             Some(BayModule {
                 name: module.name.clone(),
                 own: program.own,

@@ -1,7 +1,7 @@
 //! What stands for the Edge daemon on a bay's machine.
 //!
 //! It reads the machine's configuration when the machine boots, learns which device that makes it, if need be from the
-//! provisioning service as `aziot-identityd` does, and starts that device's modules as edgeAgent does. It does *not*
+//! provisioning service as `aziot-identityd` does, and hands over to that device's agent. It does *not*
 //! follow the configuration while the machine runs: on a real one, whoever changes it restarts the daemon or the machine.
 
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use simulator::Simulator;
 use tokio::sync::broadcast;
 use transport::Trust;
 
-use super::Programs;
 use super::disk::Disk;
+use super::edge_agent::EdgeAgent;
 use super::machine::{Life, Phase};
 use crate::deployment::{Deployment, Module};
-use crate::program::{self, Program};
+use crate::program::{self, Programs};
 
 /// A daemon that fails is started again after a while; on a desk, not as late as on a pole.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -41,6 +41,7 @@ pub(super) struct Equipment {
 }
 
 /// The daemon of one machine.
+#[derive(Clone, Copy)]
 pub(super) struct EdgeDaemon<'a> {
     pub(super) equipment: &'a Equipment,
     pub(super) disk: &'a Disk,
@@ -48,15 +49,16 @@ pub(super) struct EdgeDaemon<'a> {
     pub(super) surroundings: &'a [(String, String)],
 }
 
-impl EdgeDaemon<'_> {
-    /// Resolves when the device's modules have been started; never on a machine without an identity.
-    pub(super) async fn start(&self, life: &Life) -> Runner {
+impl<'a> EdgeDaemon<'a> {
+    /// Resolves when the device's modules have been started, with the agent that is to look after them; never on a
+    /// machine without an identity.
+    pub(super) async fn start(&self, life: &Life) -> (Runner, EdgeAgent<'a>) {
         let mut wait = RETRY_FIRST;
         loop {
             match self.try_start(life).await {
-                Ok(Some(runner)) => {
+                Ok(Some(started)) => {
                     life.enter(Phase::Running, None);
-                    return runner;
+                    return started;
                 }
                 Ok(None) => {
                     life.become_device(None);
@@ -78,7 +80,7 @@ impl EdgeDaemon<'_> {
         }
     }
 
-    async fn try_start(&self, life: &Life) -> anyhow::Result<Option<Runner>> {
+    async fn try_start(&self, life: &Life) -> anyhow::Result<Option<(Runner, EdgeAgent<'a>)>> {
         let device = match self.disk.read_edge_config()?.identity() {
             edge_config::Identity::None => return Ok(None),
             edge_config::Identity::Dps(identity) => {
@@ -98,12 +100,12 @@ impl EdgeDaemon<'_> {
             &device,
             &self.equipment.deployment,
         )?;
-        let modules = self.equipment.deployment.modules.iter();
-        let specs: Result<Vec<_>, _> = modules
-            .filter_map(|module| self.spec(&device, module))
-            .collect();
+        let mut agent = EdgeAgent::new(*self, &device)?;
+        let plan = agent.first_plan();
         life.become_device(Some(device));
-        self.run(specs?).await.map(Some)
+        let lines = self.equipment.lines.clone();
+        let runner = Runner::start_logging(plan, options(), lines).await?;
+        Ok(Some((runner, agent)))
     }
 
     /// Asks the provisioning service over HTTPS, as `aziot-identityd` does.
@@ -139,18 +141,12 @@ impl EdgeDaemon<'_> {
         Ok(assignment.device_id)
     }
 
-    /// The process that stands for a module, where there is a program for it.
-    fn spec(&self, device: &str, module: &Module) -> Option<anyhow::Result<ModuleSpec>> {
-        let program = self.equipment.programs.get(&module.name)?;
-        Some(self.spec_of(device, module, program))
-    }
-
-    fn spec_of(
-        &self,
-        device: &str,
-        module: &Module,
-        program: &Program,
-    ) -> anyhow::Result<ModuleSpec> {
+    /// The process that stands for a module.
+    ///
+    /// # Errors
+    /// When this machine has nothing to run for it.
+    pub(super) fn spec(&self, device: &str, module: &Module) -> anyhow::Result<ModuleSpec> {
+        let program = self.equipment.programs.find(&module.name, &module.image)?;
         let identity = Identity::module(device, module.name.as_str())?;
         let runtime = self
             .equipment
@@ -189,10 +185,6 @@ impl EdgeDaemon<'_> {
             status: module.status,
         })
     }
-
-    async fn run(&self, specs: Vec<ModuleSpec>) -> anyhow::Result<Runner> {
-        Ok(Runner::start_logging(specs, options(), self.equipment.lines.clone()).await?)
-    }
 }
 
 /// How a desk treats its processes.
@@ -203,13 +195,11 @@ pub(super) fn options() -> Options {
     }
 }
 
-/// Gives an Edge device the street's deployment, unless it has one with these modules already.
+/// Gives an Edge device the street's deployment, unless it has had one before.
 fn deploy_once(simulator: &Simulator, device: &str, deployment: &Deployment) -> anyhow::Result<()> {
     let agent = Identity::module(device, "$edgeAgent")?;
     let twin = simulator.twin(&agent).unwrap_or_default();
-    let deployed = &twin["properties"]["desired"]["modules"];
-    let has = |module: &Module| deployed[&module.name].is_object();
-    if deployment.modules.is_empty() || !deployment.modules.iter().all(has) {
+    if !twin["properties"]["desired"]["modules"].is_object() {
         deploy(simulator, device, deployment)?;
     }
     Ok(())

@@ -228,7 +228,10 @@ impl Machine {
                 disk,
                 surroundings,
             };
-            life.started(edge.insert(daemon.start(life).await));
+            let (runner, agent) = daemon.start(life).await;
+            let runner = edge.insert(runner);
+            life.started(runner);
+            agent.run(runner).await;
             std::future::pending::<()>().await;
         };
         tokio::select! {

@@ -1,5 +1,6 @@
 //! `cow sim` and `cow up` as processes: ready, used, stopped, killed, and in each other's way.
 
+mod deployments;
 mod pages;
 mod running;
 mod stock;

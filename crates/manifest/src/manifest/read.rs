@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use super::reader::Reader;
 use super::{Interface, Manifest, Reading, agent, graph, hub, twin_limits};
 use crate::node::{self, Field, Node, NodeKind};
-use crate::problem::Severity;
+use crate::problem::{Problem, Severity};
 use crate::source_text::SourceText;
 
 const FULL: &str = "properties.desired";
@@ -35,6 +35,37 @@ pub(crate) fn read(
     Reading {
         manifest: manifest.filter(|_| !has_errors),
         problems,
+    }
+}
+
+/// Reads the desired properties of `$edgeAgent` alone.
+///
+/// # Errors
+/// The errors among the problems.
+pub(super) fn agent(text: &str) -> Result<super::Agent, Vec<Problem>> {
+    let source = SourceText::plain(text);
+    let mut reader = Reader::new(&source);
+    let agent = match node::parse(text) {
+        Ok(desired) => {
+            let section = Section {
+                name: "$edgeAgent".to_owned(),
+                name_span: 0..0,
+                desired,
+                layered: false,
+            };
+            agent::read(&mut reader, &section, false).agent
+        }
+        Err(error) => {
+            reader.error(&(error.offset..error.offset), error.message, "");
+            super::Agent::default()
+        }
+    };
+    let mut problems = reader.problems;
+    problems.retain(Problem::is_error);
+    if problems.is_empty() {
+        Ok(agent)
+    } else {
+        Err(problems)
     }
 }
 

@@ -157,6 +157,7 @@ impl Core {
                 });
                 self.tell_connections_behind(edge, true);
                 self.twins_come_online(edge, &offline);
+                self.agent_told(edge);
                 self.pump_upstream(edge);
             }
             _ => {}
@@ -256,6 +257,7 @@ impl Core {
         if let Err(error) = self.report(&target, patch, Timestamp::now()) {
             tracing::debug!(%error, "the edge hub's list of clients is full");
         }
+        self.report_connections(identity.device_id());
     }
 
     /// A reported patch at the edge is a message too, for routes that ask for twin changes.

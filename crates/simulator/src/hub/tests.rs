@@ -19,6 +19,7 @@ use crate::mailbox::{Delivery, EndReason, Settles};
 use crate::wire::{Connect, QoS, ReturnCode};
 
 mod admission;
+mod agents;
 mod assigning;
 mod calls;
 mod certificates;

@@ -243,8 +243,10 @@ impl Core {
         {
             self.notify_desired(target, version, &patch);
         }
-        if target.module_id() == Some("$edgeHub") {
-            self.compile_routes(target.device_id());
+        match target.module_id() {
+            Some("$edgeHub") => self.compile_routes(target.device_id()),
+            Some("$edgeAgent") => self.agent_told(target.device_id()),
+            _ => {}
         }
         self.observe(Some(target), || What::Twin {
             section: "desired",
