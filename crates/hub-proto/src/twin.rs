@@ -21,7 +21,7 @@ pub use limits::{
     MAX_TAGS_BYTES, MIN_INTEGER,
 };
 pub use merge::{diff, merge};
-pub use metadata::Metadata;
+pub use metadata::{Children, Metadata};
 pub use section::{Kind, Section};
 
 /// A JSON object.

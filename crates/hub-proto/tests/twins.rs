@@ -198,7 +198,7 @@ fn metadata_follows_each_path() {
         metadata.children["a"].children["x"].last_updated_version,
         Some(3)
     );
-    assert!(!metadata.children["a"].children.contains_key("y"));
+    assert!(metadata.children["a"].children.get("y").is_none());
     assert_eq!(metadata.children["b"].last_updated, start());
     section
         .merge(&object(json!({"a": 5})), later)

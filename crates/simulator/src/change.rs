@@ -183,7 +183,7 @@ impl Registry {
                 self.authorities.remove(&name);
             }
             Change::DevicePut { id, device } => {
-                self.devices.insert(id, *device);
+                self.devices.insert(id, device);
             }
             Change::DeviceEnabled { id, enabled, at } => {
                 if let Some(device) = self.devices.get_mut(&id) {

@@ -39,7 +39,8 @@ use crate::routing::Definition;
 /// Everything the hub keeps, apart from the events themselves.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Registry {
-    pub(crate) devices: BTreeMap<String, Device>,
+    /// Boxed, since a tree's nodes are mostly half empty.
+    pub(crate) devices: BTreeMap<String, Box<Device>>,
     /// Shared access policies of the hub by name, e.g. `iothubowner`.
     pub(crate) policies: BTreeMap<String, StoredKey>,
     /// Authorities below which devices' certificates lie, by the name they were registered under.
@@ -100,7 +101,7 @@ pub(crate) struct Device {
     pub(crate) modules: BTreeMap<String, Module>,
     pub(crate) queue: CloudToDeviceQueue,
     /// Present when the device has the IoT Edge capability.
-    pub(crate) edge: Option<EdgeStore>,
+    pub(crate) edge: Option<Box<EdgeStore>>,
     /// An operator's words on why it is enabled or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) status_reason: Option<String>,
@@ -120,7 +121,7 @@ impl Device {
             enabled: true,
             modules: BTreeMap::new(),
             queue: CloudToDeviceQueue::default(),
-            edge: edge.then(EdgeStore::default),
+            edge: edge.then(Box::default),
             status_reason: None,
             status_updated: None,
             parent_scope: None,
@@ -320,11 +321,11 @@ impl Registry {
     }
 
     pub(crate) fn edge(&self, device: &str) -> Option<&EdgeStore> {
-        self.devices.get(device)?.edge.as_ref()
+        self.devices.get(device)?.edge.as_deref()
     }
 
     pub(crate) fn edge_mut(&mut self, device: &str) -> Option<&mut EdgeStore> {
-        self.devices.get_mut(device)?.edge.as_mut()
+        self.devices.get_mut(device)?.edge.as_deref_mut()
     }
 }
 

@@ -1,11 +1,12 @@
 //! When each property was last written.
 
-use std::collections::BTreeMap;
+mod children;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::children::Children;
 use super::Object;
 use crate::time;
 
@@ -19,8 +20,8 @@ pub struct Metadata {
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub last_updated_version: Option<u64>,
     /// Of the properties below.
-    #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub children: BTreeMap<String, Self>,
+    #[serde(rename = "c", default, skip_serializing_if = "Children::is_empty")]
+    pub children: Children,
 }
 
 impl Metadata {
@@ -28,7 +29,7 @@ impl Metadata {
         Self {
             last_updated: now,
             last_updated_version: version,
-            children: BTreeMap::new(),
+            children: Children::new(),
         }
     }
 
@@ -43,12 +44,12 @@ impl Metadata {
                 }
                 Value::Object(change) => {
                     self.children
-                        .entry(name.clone())
-                        .or_insert_with(|| Self::new(now, version))
+                        .entry(name, || Self::new(now, version))
                         .touch(change, now, version);
                 }
                 _ => {
-                    self.children.insert(name.clone(), Self::new(now, version));
+                    let stamp = || Self::new(now, version);
+                    *self.children.entry(name, stamp) = stamp();
                 }
             }
         }
@@ -65,8 +66,8 @@ impl Metadata {
         if let Some(version) = self.last_updated_version {
             object.insert("$lastUpdatedVersion".to_owned(), version.into());
         }
-        for (name, child) in &self.children {
-            object.insert(name.clone(), child.to_json());
+        for (name, child) in self.children.iter() {
+            object.insert(name.to_owned(), child.to_json());
         }
         Value::Object(object)
     }

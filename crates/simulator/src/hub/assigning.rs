@@ -133,8 +133,12 @@ impl Core {
             !device.client.assigned.is_empty()
                 || modules.any(|module| !module.client.assigned.is_empty())
         };
-        let anybody =
-            !self.assigning.targets.is_empty() || self.registry.devices.values().any(assigned);
+        let anybody = !self.assigning.targets.is_empty()
+            || self
+                .registry
+                .devices
+                .values()
+                .any(|device| assigned(device));
         self.assigning.sweep = anybody.then(String::new);
     }
 

@@ -202,7 +202,11 @@ impl Hub {
     ) -> DevicePage {
         let core = self.lock();
         let devices = &core.registry.devices;
-        let finds = |(id, device): &(&String, &Device)| core.finds(search, id, device);
+        #[allow(
+            clippy::borrowed_box,
+            reason = "it is what the tree gives, and its iterators take no other"
+        )]
+        let finds = |(id, device): &(&String, &Box<Device>)| core.finds(search, id, device);
         let range = |from, to| devices.range::<str, _>((from, to)).filter(finds);
         // One more than is shown tells whether there are more.
         let mut rows: Vec<_> = match from {

@@ -11,7 +11,6 @@ use super::{Core, Hub, IdentityFault, TwinFault};
 use crate::authentication::Authentication;
 use crate::change::Change;
 use crate::dps::Credential;
-use crate::edge::EdgeStore;
 use crate::mailbox::EndReason;
 use crate::registry::{Client, CloudToDeviceQueue, Device};
 
@@ -64,7 +63,7 @@ impl Hub {
             // It may be here and not yet in the journal, if that could not be written when it was made.
             return self.commit(&mut core).map_err(IdentityFault::Journal);
         }
-        let known = known.cloned();
+        let known = known.map(|device| Device::clone(device));
         let (known, fresh_twin) = match wanted.twin {
             Start::Keep(initial) => {
                 let twin = known.is_none().then(|| initial_twin(initial, now));
@@ -96,7 +95,7 @@ impl Hub {
         }
         prove_by(&mut device.client, wanted.credential);
         if becomes_edge {
-            device.edge = Some(EdgeStore::default());
+            device.edge = Some(Box::default());
         }
         core.record(Change::DevicePut {
             id: id.to_owned(),
@@ -121,12 +120,12 @@ impl Hub {
 
     /// A copy of a device with its modules, to be put into another hub. What waits for it stays behind.
     pub(crate) fn take_out(&self, id: &str) -> Option<Device> {
-        let mut device = self.lock().registry.devices.get(id).cloned()?;
+        let mut device = Device::clone(self.lock().registry.devices.get(id)?);
         device.queue = CloudToDeviceQueue::default();
         device.client.subscriptions.clear();
         device.client.assigned.clear();
         if device.edge.is_some() {
-            device.edge = Some(EdgeStore::default());
+            device.edge = Some(Box::default());
         }
         let generation = new_client().generation;
         device.client.generation.clone_from(&generation);

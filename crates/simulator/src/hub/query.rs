@@ -113,11 +113,11 @@ impl Core {
             Some(ids) => Box::new(
                 ids.into_iter()
                     .filter(move |id| RangeBounds::<str>::contains(&range, *id))
-                    .filter_map(|id| devices.get(id).map(|device| (id, device))),
+                    .filter_map(|id| devices.get(id).map(|device| (id, &**device))),
             ),
             None => {
                 let devices = devices.range::<str, _>(range);
-                Box::new(devices.map(|(id, device)| (id.as_str(), device)))
+                Box::new(devices.map(|(id, device)| (id.as_str(), &**device)))
             }
         }
     }

@@ -242,7 +242,10 @@ impl Hub {
             return Looked::Not(format!("{who} is not registered"), Value::Null);
         };
         let messages = device.queue.waiting.len();
-        let in_edge = device.edge.as_ref().map_or(0, crate::edge::EdgeStore::kept);
+        let in_edge = device
+            .edge
+            .as_deref()
+            .map_or(0, crate::edge::EdgeStore::kept);
         let seen = json!({"cloudToDevice": messages, "edge": in_edge});
         if messages + in_edge == 0 {
             Looked::Met(seen, core.moment())

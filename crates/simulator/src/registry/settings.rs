@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Client, Registry, StoredKey};
 use crate::authentication::Authentication;
-use crate::edge::EdgeStore;
 
 /// All of it, as one change writes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -97,7 +96,7 @@ impl Registry {
                 device.parent_scope = parent_scope;
                 // What waits in an edge device that stays one is kept.
                 match edge {
-                    true => drop(device.edge.get_or_insert_with(EdgeStore::default)),
+                    true => drop(device.edge.get_or_insert_default()),
                     false => device.edge = None,
                 }
             }

@@ -1,7 +1,7 @@
 //! The bodies of the hub's own events.
 
 use hub_proto::identity::Identity;
-use hub_proto::twin::{Metadata, Object, Section, Twin};
+use hub_proto::twin::{Children, Metadata, Object, Section, Twin};
 use serde_json::{Value, json};
 
 use crate::digital_twin;
@@ -57,7 +57,7 @@ fn part(section: &Section, patch: &Object) -> Value {
 
 fn metadata_of(metadata: &Metadata, patch: &Object) -> Value {
     let own = Metadata {
-        children: std::collections::BTreeMap::new(),
+        children: Children::default(),
         ..*metadata
     };
     let mut shown = own.to_json();
