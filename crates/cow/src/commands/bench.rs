@@ -6,7 +6,9 @@ mod dps;
 mod hub;
 mod lamp;
 mod load;
+mod round;
 mod servers;
+mod service;
 mod street;
 
 use anyhow::Result;
@@ -17,6 +19,8 @@ pub(crate) enum Command {
     Dps(dps::Args),
     /// Messages per second, latency and memory of the simulated hub over TLS, beside mosquitto
     Hub(hub::Args),
+    /// The simulated hub as back ends use it: identities, twins, queries, events, memory and start
+    HubService(service::Args),
     /// From the sensor's sample to the lamp: what the way through module, edge hub and module takes
     Lamp(lamp::Args),
     /// How soon a street is ready, and how much memory its processes hold
@@ -27,6 +31,7 @@ pub(crate) async fn run(command: Command) -> Result<()> {
     match command {
         Command::Dps(args) => dps::run(args).await,
         Command::Hub(args) => hub::run(args).await,
+        Command::HubService(args) => service::run(args).await,
         Command::Lamp(args) => lamp::run(args).await,
         Command::Street(args) => street::run(args).await,
     }

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use transport::Trust;
 
+use super::round::Round;
 use super::servers::simulator;
 use crate::control::Control;
 use crate::output::{JsonArgs, STRONG, line, paint};
@@ -67,25 +68,6 @@ struct Fleet {
     next: AtomicU64,
 }
 
-/// What a measurement came to.
-struct Round {
-    seconds: f64,
-    /// Of each registration, without what the service had it wait; sorted.
-    times: Vec<Duration>,
-}
-
-impl Round {
-    fn per_second(&self) -> f64 {
-        self.times.len() as f64 / self.seconds
-    }
-
-    /// The time that this share of registrations stayed within.
-    fn time(&self, share: f64) -> Duration {
-        let at = ((self.times.len() as f64 - 1.0) * share).max(0.0) as usize;
-        self.times.get(at).copied().unwrap_or_default()
-    }
-}
-
 impl Fleet {
     async fn enrol(ready: &Value) -> Result<Self> {
         let text = |name: &str| {
@@ -134,11 +116,7 @@ impl Fleet {
         while let Some(done) = tasks.join_next().await {
             times.append(&mut done??);
         }
-        times.sort_unstable();
-        Ok(Round {
-            seconds: begun.elapsed().as_secs_f64(),
-            times,
-        })
+        Ok(Round::new(begun.elapsed().as_secs_f64(), times))
     }
 
     async fn register(&self, protocol: Protocol) -> Result<Duration> {
@@ -170,7 +148,7 @@ fn report(args: &Args, name: &str, connections: usize, round: &Round) -> Result<
     let (p50, p99) = (round.time(0.5), round.time(0.99));
     if args.json.json {
         let figures = json!({
-            "protocol": name, "connections": connections, "registrations": round.times.len(),
+            "protocol": name, "connections": connections, "registrations": round.count(),
             "registrationsPerSecond": round.per_second(),
             "p50Micros": p50.as_micros() as u64, "p99Micros": p99.as_micros() as u64,
         });

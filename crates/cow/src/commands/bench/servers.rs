@@ -41,6 +41,11 @@ impl Server {
     /// `cow sim` of this very binary, with a journal in `directory`.
     pub(super) async fn hub(directory: &Path) -> Result<Self> {
         let (process, ready) = simulator(directory).await?;
+        Self::of_hub(process, &ready)
+    }
+
+    /// A simulator that runs, by what it says of itself.
+    pub(super) fn of_hub(process: Child, ready: &Value) -> Result<Self> {
         let text = |name: &str| {
             ready[name]
                 .as_str()
