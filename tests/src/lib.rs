@@ -57,21 +57,26 @@ fn built() -> PathBuf {
     target.join("release/cow")
 }
 
+/// `cow` on ports of its own, in the repository.
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(binary());
+    command
+        .args(arguments)
+        .args(["--json", "--port-base", "0"])
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
 impl Cow {
     /// Starts `cow` with these arguments on ports of its own, in the repository, and waits until it is ready.
     ///
     /// # Panics
     /// When it does not come up.
     pub async fn start(arguments: &[&str]) -> Self {
-        let mut process = Command::new(binary())
-            .args(arguments)
-            .args(["--json", "--port-base", "0"])
-            .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("the binary starts");
+        let mut process = command(arguments).spawn().expect("the binary starts");
         let stdout = process.stdout.take().expect("it is piped");
         let mut line = String::new();
         let mut stdout = BufReader::new(stdout);
@@ -88,6 +93,16 @@ impl Cow {
             control,
             http,
         }
+    }
+
+    /// Starts `cow` and ends it as a crash would, wherever it is by then.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_and_kill(arguments: &[&str], within: Duration) {
+        let mut process = command(arguments).spawn().expect("the binary starts");
+        sleep(within).await;
+        process.kill().await.expect("it was running");
     }
 
     /// Ends the process as a crash would, and waits until it is gone.
