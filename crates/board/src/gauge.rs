@@ -21,8 +21,8 @@ pub trait Gauge: Send {
 pub struct GaugeReading {
     /// Voltage of the whole pack.
     pub voltage_mv: u32,
-    /// Current into the pack: negative while it feeds the board.
-    pub current_ma: i32,
+    /// Current into the pack: negative while it feeds the board. `None` from a gauge that measures none.
+    pub current_ma: Option<i32>,
     /// Charge the gauge believes in. Not clamped: a broken gauge says 120.
     pub charge_percent: u8,
     /// Time left at this current; `None` while charging or when the gauge does not know.

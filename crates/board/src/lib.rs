@@ -14,6 +14,7 @@
 mod error;
 mod gauge;
 mod lamp;
+mod linux;
 mod open;
 mod power;
 mod ranger;
@@ -26,6 +27,7 @@ pub use bay::Colour;
 pub use error::BoardError;
 pub use gauge::{Gauge, GaugeReading};
 pub use lamp::Lamp;
+pub use linux::SpecError;
 pub use open::{Board, OpenError};
 pub use power::{Logind, Power};
 pub use ranger::{Echo, Ranger};

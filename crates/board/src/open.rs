@@ -1,14 +1,33 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use crate::{Gauge, Lamp, Power, Ranger, Thermometer, simulated::Line};
+use crate::linux::{LinuxGauge, LinuxLamp, LinuxRanger, LinuxThermometer, Spec, SpecError};
+use crate::{
+    BoardError, Colour, Echo, Gauge, GaugeReading, Lamp, Logind, Power, Ranger, Thermometer,
+    simulated::Line,
+};
 
 /// A board, found by its specification.
 ///
 /// | Specification | Board |
 /// |---|---|
 /// | `sim:PATH` | the simulated board listening on the Unix socket `PATH` |
+/// | `linux:KEY=VALUE,…` | this machine's, with the parts that are named |
+///
+/// | Key of `linux:` | Value |
+/// |---|---|
+/// | `trigger`, `echo` | the ranger's lines, by name (`GPIO23`) or by chip and number (`gpiochip0/23`) |
+/// | `sensor` | `hc-sr04` (default), `hc-sr04p`, `jsn-sr04t`, `rcwl-1601` |
+/// | `turns` | a file that every ranger within earshot names: they measure one after another |
+/// | `ranger` | `iio`: the kernel's driver (`dtoverlay=srf04`) in place of the two lines |
+/// | `red`, `green`, `blue` | the lamp's lines, or PWM channels (`pwm0/1`); without `blue` it is one of two LEDs |
+/// | `active-low` | `yes`: the lamp shines when its lines are low |
+/// | `at-exit` | `off` (default), or `stay`: the lamp keeps its colour when the module stops |
+/// | `gauge` | `sbs`, `max17040`, `max17043`, `max17048`, `ina219`, `power-supply`, or `probe`: the first that answers |
+/// | `bus`, `address` | where the gauge is, when it is not at its usual address on `/dev/i2c-1` |
+/// | `shunt-milliohm`, `cells` | of an `ina219`: 100 and 2 by default |
+/// | `thermometer` | `ds18b20`, `ds18b20/28-…`, or `soc`: the processor's, which is warmer than the air |
 ///
 /// Opening touches nothing: a port connects when it is first used, and again whenever the board
 /// went away in between, so a module may start before its board.
@@ -21,6 +40,14 @@ pub struct Board {
 #[derive(Debug, Clone)]
 enum Adapter {
     Simulated { socket: PathBuf },
+    Linux(Box<Spec>),
+}
+
+/// A part of one board or the other.
+#[derive(Debug)]
+enum Part<L> {
+    Simulated(Line),
+    Linux(L),
 }
 
 impl Board {
@@ -29,51 +56,95 @@ impl Board {
     /// # Errors
     /// [`OpenError`] when no adapter answers to it.
     pub fn open(spec: &str) -> Result<Self, OpenError> {
-        match spec.split_once(':') {
-            Some(("sim", "")) => Err(OpenError::NoSocket),
-            Some(("sim", path)) => Ok(Self {
-                adapter: Adapter::Simulated {
-                    socket: PathBuf::from(path),
-                },
-            }),
-            _ => Err(OpenError::Unknown {
-                spec: spec.to_owned(),
-            }),
+        let adapter = match spec.split_once(':') {
+            Some(("sim", "")) => return Err(OpenError::NoSocket),
+            Some(("sim", path)) => Adapter::Simulated {
+                socket: PathBuf::from(path),
+            },
+            Some(("linux", parts)) => Adapter::Linux(Box::new(parts.parse()?)),
+            _ => {
+                return Err(OpenError::Unknown {
+                    spec: spec.to_owned(),
+                });
+            }
+        };
+        Ok(Self { adapter })
+    }
+
+    fn part<L>(&self, linux: impl FnOnce(&Spec) -> L) -> Part<L> {
+        match &self.adapter {
+            Adapter::Simulated { socket } => Part::Simulated(Line::new(socket)),
+            Adapter::Linux(spec) => Part::Linux(linux(spec)),
         }
     }
 
     /// The ultrasonic ranger.
     pub fn ranger(&self) -> impl Ranger + use<> {
-        match &self.adapter {
-            Adapter::Simulated { socket } => Line::new(socket),
-        }
+        self.part(|spec| LinuxRanger::new(spec.ranger.clone()))
     }
 
     /// The lamp.
     pub fn lamp(&self) -> impl Lamp + use<> {
-        match &self.adapter {
-            Adapter::Simulated { socket } => Line::new(socket),
-        }
+        self.part(|spec| LinuxLamp::new(spec.lamp.clone()))
     }
 
     /// The fuel gauge.
     pub fn gauge(&self) -> impl Gauge + use<> {
-        match &self.adapter {
-            Adapter::Simulated { socket } => Line::new(socket),
-        }
+        self.part(|spec| LinuxGauge::new(spec.gauge.clone()))
     }
 
     /// The machine's power.
     pub fn power(&self) -> impl Power + use<> {
-        match &self.adapter {
-            Adapter::Simulated { socket } => Line::new(socket),
-        }
+        self.part(|_| Logind::new(Path::new(Logind::SYSTEM_BUS)))
     }
 
     /// The thermometer.
     pub fn thermometer(&self) -> impl Thermometer + use<> {
-        match &self.adapter {
-            Adapter::Simulated { socket } => Line::new(socket),
+        self.part(|spec| LinuxThermometer::new(spec.thermometer.clone()))
+    }
+}
+
+impl<L: Ranger> Ranger for Part<L> {
+    async fn measure(&mut self) -> Result<Echo, BoardError> {
+        match self {
+            Self::Simulated(part) => part.measure().await,
+            Self::Linux(part) => part.measure().await,
+        }
+    }
+}
+
+impl<L: Lamp> Lamp for Part<L> {
+    async fn set(&mut self, colour: Colour) -> Result<(), BoardError> {
+        match self {
+            Self::Simulated(part) => part.set(colour).await,
+            Self::Linux(part) => part.set(colour).await,
+        }
+    }
+}
+
+impl<L: Gauge> Gauge for Part<L> {
+    async fn read(&mut self) -> Result<GaugeReading, BoardError> {
+        match self {
+            Self::Simulated(part) => part.read().await,
+            Self::Linux(part) => part.read().await,
+        }
+    }
+}
+
+impl<L: Power> Power for Part<L> {
+    async fn reboot(&mut self) -> Result<(), BoardError> {
+        match self {
+            Self::Simulated(part) => part.reboot().await,
+            Self::Linux(part) => part.reboot().await,
+        }
+    }
+}
+
+impl<L: Thermometer> Thermometer for Part<L> {
+    async fn celsius(&mut self) -> Result<f32, BoardError> {
+        match self {
+            Self::Simulated(part) => part.celsius().await,
+            Self::Linux(part) => part.celsius().await,
         }
     }
 }
@@ -83,7 +154,8 @@ impl Board {
 pub enum OpenError {
     /// The kind before the colon is not known.
     #[error(
-        "no board is called {spec:?}: write sim:PATH with the socket of a simulated board, as in sim:/run/bay/board.sock"
+        "no board is called {spec:?}: write linux: with the parts of this machine, as in linux:trigger=GPIO23,echo=GPIO24, \
+         or sim:PATH with the socket of a simulated board, as in sim:/run/bay/board.sock"
     )]
     Unknown {
         /// What was asked for.
@@ -92,6 +164,9 @@ pub enum OpenError {
     /// `sim:` without a path.
     #[error("sim: needs the path of the simulated board's socket, as in sim:/run/bay/board.sock")]
     NoSocket,
+    /// A part of `linux:` is not understood.
+    #[error("the parts of the linux: board are not understood")]
+    Linux(#[from] SpecError),
 }
 
 #[cfg(test)]
@@ -111,5 +186,7 @@ mod tests {
             assert!(error.contains("sim:/run/bay/board.sock"), "{error}");
         }
         assert_eq!(Board::open("sim:").err(), Some(OpenError::NoSocket));
+        let error = Board::open("linux:trigger=GPIO23").expect_err("half a ranger");
+        assert!(matches!(error, OpenError::Linux(wrong) if wrong.key == "echo"));
     }
 }

@@ -170,7 +170,7 @@ impl Charge {
         let level = LevelReport {
             charge_percent: registers.map(|registers| registers.charge_percent),
             voltage_mv: registers.map(|registers| registers.voltage_mv),
-            current_ma: registers.map(|registers| registers.current_ma),
+            current_ma: registers.and_then(|registers| registers.current_ma),
             minutes_to_empty: registers.and_then(|registers| registers.minutes_to_empty),
             quality: self.quality.share(),
             alarm: self.alarm,

@@ -56,8 +56,9 @@ impl Settings {
     pub fn believes(&self, registers: &GaugeReading) -> bool {
         registers.charge_percent <= 100
             && (self.min_voltage_mv..=self.max_voltage_mv).contains(&registers.voltage_mv)
-            && registers.current_ma.unsigned_abs() <= self.max_current_ma
-            && registers.current_ma != -1
+            && registers.current_ma.is_none_or(|current| {
+                current.unsigned_abs() <= self.max_current_ma && current != -1
+            })
     }
 
     /// The alarm a charge asks for while `alarm` is on.
@@ -272,16 +273,21 @@ mod tests {
     fn nonsense_is_not_believed() {
         let good = GaugeReading {
             voltage_mv: 7420,
-            current_ma: -310,
+            current_ma: Some(-310),
             charge_percent: 87,
             minutes_to_empty: Some(412),
         };
         let settings = Settings::default();
 
         assert!(settings.believes(&good));
+        let gauge_without_a_meter = GaugeReading {
+            current_ma: None,
+            ..good
+        };
+        assert!(settings.believes(&gauge_without_a_meter));
         assert!(settings.believes(&GaugeReading {
             charge_percent: 0,
-            current_ma: 0,
+            current_ma: Some(0),
             ..good
         }));
         for nonsense in [
@@ -294,15 +300,15 @@ mod tests {
                 ..good
             },
             GaugeReading {
-                current_ma: -1,
+                current_ma: Some(-1),
                 ..good
             },
             GaugeReading {
-                current_ma: -30_000,
+                current_ma: Some(-30_000),
                 ..good
             },
             GaugeReading {
-                current_ma: i32::MIN,
+                current_ma: Some(i32::MIN),
                 ..good
             },
             GaugeReading {

@@ -31,7 +31,7 @@ fn moment(ms: u64) -> Moment {
 fn percent(charge_percent: u8) -> Option<GaugeReading> {
     Some(GaugeReading {
         voltage_mv: 7420,
-        current_ma: -310,
+        current_ma: Some(-310),
         charge_percent,
         minutes_to_empty: Some(412),
     })
@@ -186,7 +186,7 @@ fn a_gauge_that_fails_now_and_then_is_asked_again() {
             1 => None,
             2 => percent(120),
             _ => Some(GaugeReading {
-                current_ma: -1,
+                current_ma: Some(-1),
                 ..percent(87).expect("a reading")
             }),
         }

@@ -78,7 +78,7 @@ impl Pack {
         let left_mah = self.charge_percent / 100.0 * CAPACITY_MAH;
         GaugeReading {
             voltage_mv: voltage.max(0.0) as u32,
-            current_ma,
+            current_ma: Some(current_ma),
             charge_percent: self.charge_percent.round() as u8,
             minutes_to_empty: (current_ma < 0)
                 .then(|| (left_mah * 60.0 / f64::from(-current_ma)) as u32),
@@ -95,7 +95,7 @@ impl Pack {
             // The three lies the field reports name: nothing at all, minus one, and 120 %.
             match random.u8(0..3) {
                 0 => registers.charge_percent = 0,
-                1 => registers.current_ma = -1,
+                1 => registers.current_ma = Some(-1),
                 _ => registers.charge_percent = 120,
             }
             registers.voltage_mv = [0, 65_535][random.usize(0..2)];
@@ -143,7 +143,7 @@ mod tests {
         pack.set_current(1000, start);
         assert_eq!(pack.registers(start).minutes_to_empty, None);
         let full = pack.registers(start + Duration::from_secs(3600));
-        assert_eq!((full.charge_percent, full.current_ma), (100, 0));
+        assert_eq!((full.charge_percent, full.current_ma), (100, Some(0)));
     }
 
     #[test]
