@@ -27,7 +27,7 @@ pub use bay::Colour;
 pub use error::BoardError;
 pub use gauge::{Gauge, GaugeReading};
 pub use lamp::Lamp;
-pub use linux::SpecError;
+pub use linux::{Finding, SpecError, probe};
 pub use open::{Board, OpenError};
 pub use power::{Logind, Power};
 pub use ranger::{Echo, Ranger};

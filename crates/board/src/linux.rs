@@ -13,6 +13,7 @@ mod gauge;
 mod iio;
 mod lamp;
 mod line;
+mod probe;
 mod pwm;
 mod ranger;
 mod sensor;
@@ -22,6 +23,7 @@ mod turn;
 
 pub(crate) use gauge::LinuxGauge;
 pub(crate) use lamp::LinuxLamp;
+pub use probe::{Finding, probe};
 pub(crate) use ranger::LinuxRanger;
 pub(crate) use spec::Spec;
 pub use spec::SpecError;

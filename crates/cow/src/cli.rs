@@ -1,8 +1,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, deployment, device, dps, image, manifest, method, module, monitor, route, send, sim,
-    twin, up,
+    bench, board, deployment, device, dps, image, manifest, method, module, monitor, route, send,
+    sim, twin, up,
 };
 
 /// A parking bay, and the Azure IoT Hub and Edge runtime it speaks to, on one machine.
@@ -35,6 +35,9 @@ pub(crate) enum Command {
     /// Enrol devices in the simulated Device Provisioning Service, and see what came of it
     #[command(subcommand)]
     Dps(dps::Command),
+    /// See what hardware this machine has for a bay, and aim its sensor
+    #[command(subcommand)]
+    Board(board::Command),
     /// Prepare cards for bays
     #[command(subcommand)]
     Image(image::Command),

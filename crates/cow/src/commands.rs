@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and what it does with them.
 
 pub(crate) mod bench;
+pub(crate) mod board;
 pub(crate) mod deployment;
 pub(crate) mod device;
 pub(crate) mod dps;
@@ -35,6 +36,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Manifest(command) => manifest::run(command),
         Command::Route(command) => route::run(command),
         Command::Bench(command) => serve(bench::run(command)),
+        Command::Board(command) => ask(board::run(command)),
         Command::Deployment(command) => ask(deployment::run(command)),
         Command::Device(command) => ask(device::run(command)),
         Command::Dps(command) => ask(dps::run(command)),

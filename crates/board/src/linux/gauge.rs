@@ -45,6 +45,10 @@ pub(crate) enum Chip {
 }
 
 impl Chip {
+    /// Those that tell a charge of themselves, by the specification's name for them.
+    pub(super) const PROBED: [(&'static str, Self); 2] =
+        [("sbs", Self::SmartBattery), ("max17048", Self::Max17048)];
+
     /// Where it answers when nobody moved it.
     pub(crate) const fn address(self) -> u16 {
         match self {
@@ -54,7 +58,7 @@ impl Chip {
         }
     }
 
-    fn read(self, bus: &mut Bus) -> Result<GaugeReading, BoardError> {
+    pub(super) fn read(self, bus: &mut Bus) -> Result<GaugeReading, BoardError> {
         match self {
             Self::SmartBattery => smart_battery::read(bus),
             Self::Max17040 => max1704x::read(bus, max1704x::Cell::Max17040),
@@ -68,14 +72,14 @@ impl Chip {
 }
 
 /// One device on an I2C bus.
-struct Bus {
+pub(super) struct Bus {
     path: PathBuf,
     address: u16,
     device: LinuxI2CDevice,
 }
 
 impl Bus {
-    fn open(bus: u32, address: u16) -> Result<Self, BoardError> {
+    pub(super) fn open(bus: u32, address: u16) -> Result<Self, BoardError> {
         let path = PathBuf::from(format!("/dev/i2c-{bus}"));
         match LinuxI2CDevice::new(&path, address) {
             Ok(device) => Ok(Self {
@@ -157,18 +161,23 @@ fn read(spec: &GaugeSpec) -> Result<GaugeReading, BoardError> {
                 .to_owned(),
         }),
         GaugeSpec::I2c { chip, bus, address } => chip.read(&mut Bus::open(bus, address)?),
-        GaugeSpec::PowerSupply => power_supply::read(Path::new(power_supply::CLASS)),
+        GaugeSpec::PowerSupply => kernel(),
         GaugeSpec::Probe { bus } => probe(bus),
     }
 }
 
+/// The gauge the kernel has a driver for.
+pub(super) fn kernel() -> Result<GaugeReading, BoardError> {
+    power_supply::read(Path::new(power_supply::CLASS))
+}
+
 /// The kernel's own gauge, else the first chip that answers. Only reads: an address may belong to something else.
 fn probe(bus: u32) -> Result<GaugeReading, BoardError> {
-    let mut reasons = match power_supply::read(Path::new(power_supply::CLASS)) {
+    let mut reasons = match kernel() {
         Ok(reading) => return Ok(reading),
         Err(error) => vec![error.to_string()],
     };
-    for chip in [Chip::SmartBattery, Chip::Max17048] {
+    for (_, chip) in Chip::PROBED {
         match Bus::open(bus, chip.address()).and_then(|mut bus| chip.read(&mut bus)) {
             Ok(reading) => return Ok(reading),
             Err(error) => reasons.push(error.to_string()),

@@ -60,6 +60,26 @@ impl Thermometer for LinuxThermometer {
     }
 }
 
+/// What there is to measure a temperature with, or what to do for it.
+pub(super) fn probe(root: &Path) -> Vec<Result<String, String>> {
+    [
+        (ThermometerSpec::Ds18b20(None), "ds18b20"),
+        (ThermometerSpec::Soc, "soc"),
+    ]
+    .into_iter()
+    .map(|(spec, name)| {
+        let thermometer = LinuxThermometer {
+            spec,
+            root: root.to_owned(),
+        };
+        match thermometer.read() {
+            Ok(celsius) => Ok(format!("{celsius:.1} °C: thermometer={name}")),
+            Err(error) => Err(error.to_string()),
+        }
+    })
+    .collect()
+}
+
 /// The file of a DS18B20, whose family code is 28.
 fn one_wire(devices: &Path, id: Option<&str>) -> Result<PathBuf, BoardError> {
     let missing = |what: &str| BoardError::Fault {
