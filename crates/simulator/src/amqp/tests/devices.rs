@@ -9,16 +9,17 @@ use serde_json::json;
 use super::*;
 use crate::levers::{Lever, LinkState, Target};
 
+mod certificates;
 mod hearing;
 mod mistakes;
 
-const EVENTS: &str = "/devices/pump7/messages/events";
-const BOUND: &str = "/devices/pump7/messages/devicebound";
-const METHODS: &str = "/devices/pump7/methods/devicebound";
-const TWIN: &str = "/devices/pump7/twin";
+pub(super) const EVENTS: &str = "/devices/pump7/messages/events";
+pub(super) const BOUND: &str = "/devices/pump7/messages/devicebound";
+pub(super) const METHODS: &str = "/devices/pump7/methods/devicebound";
+pub(super) const TWIN: &str = "/devices/pump7/twin";
 
 /// A hub with two devices, of which one has a module.
-fn furnished() -> Arc<Hub> {
+pub(super) fn furnished() -> Arc<Hub> {
     let hub = hub();
     hub.add_device("pump7", false, &["valve".to_owned()])
         .expect("a fresh id");
@@ -57,7 +58,7 @@ fn sign_in(client: &mut Client, id: &str) -> i64 {
 }
 
 /// A connection on which `pump7` has signed in.
-fn pump7(hub: Arc<Hub>) -> Client {
+pub(super) fn pump7(hub: Arc<Hub>) -> Client {
     let mut client = Client::connect(hub);
     assert_eq!(sign_in(&mut client, "pump7"), 200);
     client

@@ -97,6 +97,45 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// The same from a device, and messages of any sections on each of its links.
+    #[test]
+    fn a_device_may_say_anything(
+        said in vec((0x10_u8..0x1a, vec(values(), 0..14), vec(any::<u8>(), 0..40)), 0..6),
+        sent in vec((0_u32..3, any::<bool>(), vec((0x70_u8..0x79, values()), 0..4)), 0..6),
+    ) {
+        let mut client = devices::pump7(devices::furnished());
+        for (handle, address) in (0..).zip([devices::EVENTS, devices::METHODS, devices::TWIN]) {
+            client.attach_sender(handle, address);
+        }
+        for (handle, address) in (3..).zip([devices::BOUND, devices::METHODS, devices::TWIN]) {
+            client.attach_receiver(handle, address);
+            client.give_credit(handle, 0, 10, false);
+        }
+        for (number, (handle, is_batch, sections)) in sent.into_iter().enumerate() {
+            let mut message = BytesMut::new();
+            for (code, value) in sections {
+                encoding::descriptor(&mut message, code);
+                encoding::value(&mut message, &value);
+            }
+            let fields = [
+                Value::Uint(handle),
+                Value::Uint(number as u32),
+                Value::Null,
+                Value::Uint(if is_batch { 0x8001_3700 } else { 0 }),
+            ];
+            client.say_with(TRANSFER, &fields, &message);
+            prop_assert!(client.hear().iter().any(|came| came.code == u64::from(DISPOSITION)));
+        }
+        for (code, fields, payload) in said {
+            client.say_with(code, &fields, &payload);
+        }
+        client.run();
+    }
+}
+
 #[test]
 fn nesting_has_an_end() {
     let mut deep = vec![0x00; 100];

@@ -204,24 +204,3 @@ fn dispositions_of_anything_are_borne() {
     assert_eq!(codes(&came), [CLOSE]);
     assert_eq!(condition(&came[0]), Some("amqp:decode-error"));
 }
-
-#[test]
-fn a_certificate_is_offered_and_taken_only_where_there_is_one() {
-    let peer = Peer::new(furnished(), None, None);
-    let mut client = Client {
-        hub: furnished(),
-        peer,
-        now: Timestamp::now(),
-    };
-    client.put(&Protocol::Sasl.header());
-    client.run();
-    assert_eq!(
-        take_header(&mut client.peer.out),
-        Some(Some(Protocol::Sasl))
-    );
-    let offered = client.heard();
-    let Value::Array(names) = &offered[0].fields[0] else {
-        panic!("{offered:?}");
-    };
-    assert!(!names.contains(&Value::Symbol("EXTERNAL".to_owned())));
-}
