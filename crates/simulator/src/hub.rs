@@ -283,7 +283,7 @@ impl Hub {
 
     /// Lets others have their turn in the midst of long work, whether they wait for this thread or for the lock: who
     /// takes a lock anew at once mostly gets it before those who are only being woken for it.
-    async fn give_way(&self) {
+    pub(crate) async fn give_way(&self) {
         tokio::task::yield_now().await;
         let begun = std::time::Instant::now();
         while self.waiting.load(Ordering::Relaxed) > 0 && begun.elapsed() < PATIENCE {

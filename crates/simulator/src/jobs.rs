@@ -114,6 +114,9 @@ pub(crate) async fn work(hub: Arc<Hub>, stop: CancellationToken) {
         if again.is_none() && calls.is_empty() {
             return;
         }
+        if again == Some(Duration::ZERO) {
+            hub.give_way().await;
+        }
         let wait = async {
             match again {
                 Some(wait) => sleep(wait).await,

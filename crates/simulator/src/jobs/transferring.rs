@@ -13,7 +13,7 @@ use crate::with_causes;
 /// Where an import says what it could not do, a line for each.
 const ERRORS_BLOB: &str = "importErrors.log";
 /// Lines between which others have their turn at the hub.
-const LINES_AT_ONCE: usize = 100;
+const LINES_AT_ONCE: usize = 32;
 
 /// Carries out a transfer, from where a restart left it. How it ended is in the registry afterwards.
 pub(super) async fn carry_out(hub: &Arc<Hub>, id: &str, authority_pem: &str) {
@@ -45,7 +45,7 @@ async fn export(
         hub.export_devices(last.as_deref(), exclude_keys, LINES_AT_ONCE, &mut devices)
     {
         last = Some(next);
-        tokio::task::yield_now().await;
+        hub.give_way().await;
     }
     let output = &transfer.output;
     write(output, &transfer.devices_blob, devices, authority_pem).await?;
@@ -97,7 +97,7 @@ async fn import(
             // It was cancelled.
             return Ok(());
         }
-        tokio::task::yield_now().await;
+        hub.give_way().await;
     }
     let errors = hub.import_errors(id);
     write(&transfer.output, ERRORS_BLOB, errors, authority_pem).await

@@ -16,8 +16,8 @@ use crate::precondition::Precondition;
 use crate::registry::{End, JobState, JobStep, Progress, Task};
 use crate::with_causes;
 
-/// Twins that are changed before others have their turn at the hub.
-const TWINS_AT_ONCE: usize = 100;
+/// Twins that are changed before others have their turn at the hub: about a millisecond of the lock.
+const TWINS_AT_ONCE: usize = 32;
 /// The clock may be set meanwhile, so that nobody sleeps for longer.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
