@@ -48,8 +48,8 @@ impl Metadata {
                         .touch(change, now, version);
                 }
                 _ => {
-                    let stamp = || Self::new(now, version);
-                    *self.children.entry(name, stamp) = stamp();
+                    let stamp = Self::new(now, version);
+                    self.children.insert(name, stamp);
                 }
             }
         }

@@ -10,10 +10,10 @@ pub(super) enum Field<'a> {
     Symbol(&'a str),
     Binary(&'a [u8]),
     /// A list under a number.
-    Described(u8, &'a [Field<'a>]),
+    Described(u8, &'a [Self]),
     /// A value under a name.
-    Named(&'a str, &'a Field<'a>),
-    Map(&'a [(Field<'a>, Field<'a>)]),
+    Named(&'a str, &'a Self),
+    Map(&'a [(Self, Self)]),
 }
 
 /// A whole frame on channel 0: `kind` is 0 for AMQP and 1 for SASL.

@@ -11,9 +11,9 @@ pub(super) enum Value {
     Signed(i64),
     Text(String),
     Binary(Bytes),
-    Described(Box<Value>, Box<Value>),
-    List(Vec<Value>),
-    Map(Vec<(Value, Value)>),
+    Described(Box<Self>, Box<Self>),
+    List(Vec<Self>),
+    Map(Vec<(Self, Self)>),
     /// Of another type, whose bytes are passed over.
     Other,
 }

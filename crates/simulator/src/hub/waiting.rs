@@ -229,7 +229,9 @@ impl Hub {
         });
         match lacking {
             Some(lacking) => Looked::Not(lacking, seen),
-            None if wanted.is_empty() && reported.as_object().is_some_and(|all| all.is_empty()) => {
+            None if wanted.is_empty()
+                && reported.as_object().is_some_and(serde_json::Map::is_empty) =>
+            {
                 Looked::Not(format!("{who} has reported nothing"), seen)
             }
             None => Looked::Met(seen, core.moment()),

@@ -49,6 +49,12 @@ impl Children {
         }
     }
 
+    pub(super) fn insert(&mut self, name: &str, stamp: Metadata) {
+        // What lay below the property that was there is gone with it.
+        self.remove(name);
+        self.entry(name, || stamp);
+    }
+
     /// The stamp under a name, which is made when there is none.
     pub(super) fn entry(&mut self, name: &str, new: impl FnOnce() -> Metadata) -> &mut Metadata {
         let at = match self.place(name) {
