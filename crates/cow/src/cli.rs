@@ -1,8 +1,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, board, deployment, device, dps, image, manifest, method, module, monitor, route, send,
-    sim, twin, up,
+    bench, board, deployment, device, dps, image, manifest, method, module, monitor, reset, route,
+    seed, send, sim, snapshot, twin, up, wait,
 };
 
 /// A parking bay, and the Azure IoT Hub and Edge runtime it speaks to, on one machine.
@@ -50,6 +50,15 @@ pub(crate) enum Command {
     Method(method::Args),
     /// Send a cloud-to-device message
     Send(send::Args),
+    /// Wait until something is so, or the time for it is over
+    Wait(wait::Args),
+    /// Make what a seed file says and what is missing
+    Seed(seed::Args),
+    /// Set a running simulator back to what it began with
+    Reset(reset::Args),
+    /// Save the whole state of a running simulator, or put a saved one back
+    #[command(subcommand)]
+    Snapshot(snapshot::Command),
     /// Check a deployment template or manifest, or expand a template
     #[command(subcommand)]
     Manifest(manifest::Command),

@@ -10,12 +10,16 @@ pub(crate) mod manifest;
 pub(crate) mod method;
 pub(crate) mod module;
 pub(crate) mod monitor;
+pub(crate) mod reset;
 pub(crate) mod route;
+pub(crate) mod seed;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod sim;
+pub(crate) mod snapshot;
 pub(crate) mod twin;
 pub(crate) mod up;
+pub(crate) mod wait;
 
 use std::process::ExitCode;
 
@@ -45,6 +49,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Twin(command) => ask(twin::run(command)),
         Command::Method(args) => ask(method::run(args)),
         Command::Send(args) => ask(send::run(args)),
+        Command::Wait(args) => ask(wait::run(args)),
+        Command::Seed(args) => ask(seed::run(args)),
+        Command::Reset(args) => ask(reset::run(args)),
+        Command::Snapshot(command) => ask(snapshot::run(command)),
     }
 }
 

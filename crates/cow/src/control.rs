@@ -126,6 +126,15 @@ impl Control {
         self.ask(Method::PUT, self.uri(path, &[]), Some(body)).await
     }
 
+    /// Puts a text as it was written, so that what is told of it has the places of that text.
+    pub(crate) async fn put_text(
+        &self,
+        path: &[&str],
+        text: String,
+    ) -> Result<Value, ControlError> {
+        self.ask_with(Method::PUT, self.uri(path, &[]), text).await
+    }
+
     pub(crate) async fn post(&self, path: &[&str], body: &Value) -> Result<Value, ControlError> {
         self.ask(Method::POST, self.uri(path, &[]), Some(body))
             .await
@@ -149,7 +158,7 @@ impl Control {
         query: &[(&str, &str)],
     ) -> Result<Documents, ControlError> {
         let uri = self.uri(path, query);
-        let response = self.request(Method::GET, uri, None).await?;
+        let response = self.request(Method::GET, uri, String::new()).await?;
         if !response.status().is_success() {
             return Err(self.refusal(response).await);
         }
@@ -166,6 +175,16 @@ impl Control {
         method: Method,
         uri: String,
         body: Option<&Value>,
+    ) -> Result<Value, ControlError> {
+        let body = body.map(Value::to_string).unwrap_or_default();
+        self.ask_with(method, uri, body).await
+    }
+
+    async fn ask_with(
+        &self,
+        method: Method,
+        uri: String,
+        body: String,
     ) -> Result<Value, ControlError> {
         let exchange = async {
             let response = self.request(method, uri, body).await?;
@@ -208,9 +227,8 @@ impl Control {
         &self,
         method: Method,
         uri: String,
-        body: Option<&Value>,
+        body: String,
     ) -> Result<Response<Incoming>, ControlError> {
-        let body = body.map(Value::to_string).unwrap_or_default();
         let request = Request::builder()
             .method(method)
             .uri(uri)

@@ -16,9 +16,10 @@ mod readiness;
 mod taken;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::{Context, anyhow};
 use axum::Router;
 use board::scenario::{self, Scenario};
 use board::simulated::SimulatedBoard;
@@ -52,6 +53,10 @@ pub(crate) struct Plan {
     pub(crate) ports: Ports,
     /// Where state is kept, if it is.
     pub(crate) state: Option<PathBuf>,
+    /// What is to be there from the beginning.
+    pub(crate) seed: Option<PathBuf>,
+    /// The hub's names, where it is not called by its address.
+    pub(crate) hosts: Vec<String>,
     /// How many Edge devices to make, each with the deployment's modules.
     pub(crate) bays: usize,
     pub(crate) deployment: Option<Deployment>,
@@ -90,6 +95,8 @@ impl Plan {
             address,
             ports,
             state: None,
+            seed: None,
+            hosts: Vec::new(),
             bays: 0,
             deployment: None,
             programs: None,
@@ -140,8 +147,12 @@ impl Running {
             Err(error) => return Err(taken::explain_page(page, error).await),
         };
         let http = listener.local_addr()?;
+        let seed = plan.seed.take().map(read_seed).transpose()?;
         let place = Place::open(plan.state.as_deref())?;
         let simulator = start_simulator(&plan, &place).await?;
+        if let Some((file, text)) = seed {
+            plant(&simulator, &file, &text)?;
+        }
         let mut readiness = Readiness::watch(&simulator);
 
         let (lines, received) = broadcast::channel(LOG_BACKLOG);
@@ -178,6 +189,9 @@ impl Running {
                 }
             }
         }
+        simulator
+            .begin_here()
+            .context("cannot keep what the simulator begins with")?;
         if let Some(scenario) = scenario {
             let boards: Vec<_> = bays.iter().map(|bay| bay.board.clone()).collect();
             tasks.spawn(async move { scenario::play(scenario, &boards).await });
@@ -279,6 +293,7 @@ async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simul
         state: kept.map(|kept| kept.join("hub")),
         pki: kept.unwrap_or(place.private()).join("pki"),
         run: place.private().join("run"),
+        hosts: plan.hosts.clone(),
         more_hubs: plan.linked_hubs.clone(),
         routing: plan.routing.clone(),
         // What an Edge device runs that the provisioning service makes.
@@ -289,6 +304,28 @@ async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simul
         Ok(simulator) => Ok(simulator),
         Err(simulator::StartError::Bind { address, source }) => {
             Err(taken::explain(address, source))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn read_seed(file: PathBuf) -> anyhow::Result<(PathBuf, String)> {
+    let text = std::fs::read_to_string(&file)
+        .with_context(|| format!("cannot read the seed {}", file.display()))?;
+    Ok((file, text))
+}
+
+/// Makes what a seed says.
+fn plant(simulator: &Simulator, file: &Path, text: &str) -> anyhow::Result<()> {
+    let file = file.display();
+    match simulator.seed(text) {
+        Ok(_) => Ok(()),
+        Err(simulator::SeedError::Problems(problems)) => {
+            let lines = problems.iter().map(|problem| format!("\n{file}:{problem}"));
+            let lines: String = lines.collect();
+            Err(anyhow!(
+                "the seed changes nothing, because of what it says:{lines}"
+            ))
         }
         Err(error) => Err(error.into()),
     }

@@ -15,6 +15,7 @@ pub mod create_options;
 mod excerpt;
 mod manifest;
 mod node;
+mod place;
 mod position;
 mod problem;
 pub mod route;
@@ -28,6 +29,7 @@ pub use self::manifest::{
     Agent, Hub, ImagePullPolicy, Interface, Manifest, Module, NamedRoute, Reading, RestartPolicy,
     SchemaVersion, Status, StoreAndForward,
 };
+pub use self::place::position_of;
 pub use self::position::Position;
 pub use self::problem::{Problem, Severity};
 pub use self::suggest::closest;

@@ -21,6 +21,7 @@ mod mqtt;
 mod registering;
 mod registry;
 mod restoring;
+mod seeding;
 mod webhook;
 
 use std::collections::{HashMap, VecDeque};

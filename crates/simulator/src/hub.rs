@@ -42,6 +42,7 @@ mod recording;
 mod restoring;
 mod routing;
 mod search;
+mod seeding;
 mod sending;
 mod sign_in;
 mod telemetry;

@@ -56,6 +56,7 @@ mod precondition;
 mod registry;
 mod rest;
 mod routing;
+mod seed;
 mod service;
 mod simulator;
 mod trace;
@@ -80,6 +81,7 @@ pub use levers::{Lever, LinkState, Target};
 pub use listening::Ports;
 pub use options::{LinkedHub, Options};
 pub use pki::PkiError;
+pub use seed::{SeedError, SeedProblem, Seeded};
 pub use simulator::{Info, Simulator, SnapshotError, StartError};
 pub use trace::{Observation, RouteTaken, What};
 

@@ -22,6 +22,8 @@ pub struct Options {
     pub pki: PathBuf,
     /// Where the modules' sockets are made: a directory that is this process's own.
     pub run: PathBuf,
+    /// The hub's name and further ones it answers to, instead of its address: for a simulator in a container.
+    pub hosts: Vec<String>,
     /// What modules connect to, where it is to differ from the hub's name.
     pub gateway: Option<String>,
     /// Further hubs that the provisioning service may assign devices to.
@@ -57,6 +59,7 @@ impl Options {
             state: Some(directory.join("hub")),
             pki: directory.join("pki"),
             run: directory.join("run"),
+            hosts: Vec::new(),
             gateway: None,
             more_hubs: Vec::new(),
             retry_after: Duration::from_secs(1),
@@ -88,6 +91,7 @@ impl Options {
                 .state
                 .as_ref()
                 .map(|state| state.join("hubs").join(&name)),
+            hosts: Vec::new(),
             gateway: None,
             more_hubs: Vec::new(),
             routing: None,
@@ -97,7 +101,9 @@ impl Options {
 
     /// The names the hub answers to: 127.0.0.1 is `localhost`, any other address stands for itself.
     pub(crate) fn names(&self) -> Names {
-        let hub = if self.address == IpAddr::V4(Ipv4Addr::LOCALHOST) {
+        let hub = if let Some(first) = self.hosts.first() {
+            first.clone()
+        } else if self.address == IpAddr::V4(Ipv4Addr::LOCALHOST) {
             "localhost".to_owned()
         } else {
             self.address.to_string()
@@ -109,6 +115,7 @@ impl Options {
             gateway.clone(),
             "localhost".to_owned(),
         ];
+        accepted.extend(self.hosts.iter().cloned());
         if self.address.is_unspecified() {
             accepted.extend(
                 std::fs::read_to_string("/etc/hostname")

@@ -361,6 +361,10 @@ impl Client {
             self.revision = replaced.revision + 1;
         }
         self.twin.go_on_from(&replaced.twin);
+        // Sessions are the clients', and SDKs never subscribe twice: one that lives on would else be deaf.
+        if !replaced.subscriptions.is_empty() {
+            self.subscriptions.clone_from(&replaced.subscriptions);
+        }
     }
 
     /// The entity tag of the identity. Removed and made again it has another, since its generation is another.

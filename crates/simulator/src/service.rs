@@ -18,6 +18,23 @@ mod methods;
 mod notices;
 mod query;
 pub(crate) mod reading;
+/// What a device's or module's document asks for, for those who read it elsewhere.
+///
+/// # Errors
+/// Which field of it is wrong, by its place, and how.
+pub(crate) fn wanted(document: &serde_json::Value) -> Result<crate::hub::Wanted, (String, String)> {
+    let asked = reading::Part::of(document, "").and_then(|part| identities::wanted(&part));
+    asked.map_err(|fault| {
+        let field = fault.message.split(' ').next().unwrap_or_default();
+        // A fault of the whole body begins with no field.
+        let field = if field == "The" { "" } else { field };
+        (
+            field.to_owned(),
+            fault.message.trim_end_matches('.').to_owned(),
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests;
 mod transfers;

@@ -6,6 +6,7 @@ mod history;
 mod inventory;
 mod pending;
 mod provisioning;
+mod seeding;
 mod snapshots;
 mod starting;
 

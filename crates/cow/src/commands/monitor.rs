@@ -18,6 +18,27 @@ pub(crate) struct Args {
     /// What arrives at a custom endpoint of the hub's routing, not at the built-in one
     #[arg(long, value_name = "NAME")]
     endpoint: Option<String>,
+    /// Only this module, of the device or of any
+    #[arg(long, value_name = "ID")]
+    module: Option<String>,
+    /// Only with this property; can be given more than once
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    property: Vec<String>,
+    /// Only with this place in a JSON body; can be given more than once
+    #[arg(long, value_name = "/PLACE[=VALUE]")]
+    pointer: Vec<String>,
+    /// Only with this in the body
+    #[arg(long)]
+    text: Option<String>,
+    /// Only from this source: Telemetry, twinChangeEvents, …
+    #[arg(long)]
+    source: Option<String>,
+    /// Only what came at this time or later, like 2026-11-21T18:20:00Z
+    #[arg(long, value_name = "TIME")]
+    after: Option<String>,
+    /// Only what came before this time
+    #[arg(long, value_name = "TIME")]
+    before: Option<String>,
     /// Where to begin: with the next message, or with the oldest kept
     #[arg(long, value_enum, default_value_t = From::Latest)]
     from: From,
@@ -68,6 +89,28 @@ async fn follow(args: Args, seen: &mut u64) -> anyhow::Result<()> {
     if let Some(endpoint) = &args.endpoint {
         query.push(("endpoint", endpoint));
     }
+    let texts = [
+        ("module", &args.module),
+        ("text", &args.text),
+        ("source", &args.source),
+        ("after", &args.after),
+        ("before", &args.before),
+    ];
+    query.extend(
+        texts
+            .into_iter()
+            .filter_map(|(name, text)| Some((name, text.as_deref()?))),
+    );
+    query.extend(
+        args.property
+            .iter()
+            .map(|property| ("property", property.as_str())),
+    );
+    query.extend(
+        args.pointer
+            .iter()
+            .map(|pointer| ("pointer", pointer.as_str())),
+    );
     let mut events = Control::new(args.control)
         .follow(&["events"], &query)
         .await?;
@@ -92,7 +135,7 @@ async fn expire(after: Option<Duration>) {
     }
 }
 
-fn describe(event: &Value) -> String {
+pub(crate) fn describe(event: &Value) -> String {
     let mut line = paint(event["enqueuedTime"].as_str().unwrap_or_default(), FAINT);
     let mut sender = event["deviceId"].as_str().unwrap_or_default().to_owned();
     if let Some(module) = event["moduleId"].as_str() {

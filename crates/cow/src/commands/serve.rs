@@ -27,11 +27,17 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", value_parser = ports::base)]
     port_base: Option<u16>,
     /// Keep the hub's and the modules' state in this directory; without, it lives as long as this runs
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", env = "COW_STATE")]
     state: Option<PathBuf>,
     /// Route the hub's messages and events as this file says: JSON, as a hub's resource has it under properties.routing
     #[arg(long, value_name = "FILE", value_parser = json_arg::file)]
     routing: Option<Value>,
+    /// Make what this file says (docs/testing.md) and what is missing, before anything else runs
+    #[arg(long, value_name = "FILE", env = "COW_SEED")]
+    seed: Option<PathBuf>,
+    /// The hub's host name, where it is not its address; more are names it answers to as well
+    #[arg(long, value_name = "NAME", env = "COW_HOST", value_delimiter = ',')]
+    host: Vec<String>,
     #[command(flatten)]
     json: JsonArgs,
     #[command(flatten)]
@@ -47,6 +53,8 @@ impl ServeArgs {
         };
         Plan {
             state: self.state.clone(),
+            seed: self.seed.clone(),
+            hosts: self.host.clone(),
             ..Plan::simulator_alone(self.address, ports)
         }
     }

@@ -6,11 +6,12 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use super::{Fault, Shared};
+use crate::seed::SeedError;
 use crate::simulator::{Simulator, Snapshot, SnapshotError};
 use crate::with_causes;
 
@@ -23,6 +24,10 @@ pub(super) fn router() -> Router<Arc<Simulator>> {
         .route(
             "/control/snapshot",
             get(take).put(restore).layer(DefaultBodyLimit::max(LARGEST)),
+        )
+        .route(
+            "/control/seed",
+            put(seed).layer(DefaultBodyLimit::max(LARGEST)),
         )
         .route("/control/moment", get(moment))
         .route("/control/ca.pem", get(authority))
@@ -56,6 +61,27 @@ async fn take(State(simulator): Shared) -> Result<Json<Snapshot>, Fault> {
 async fn restore(State(simulator): Shared, body: Bytes) -> Result<Json<Value>, Fault> {
     simulator.restore(Snapshot::read(&body)?)?;
     Ok(now(&simulator))
+}
+
+/// The same document as `--seed`.
+async fn seed(State(simulator): Shared, body: String) -> Result<Response, Fault> {
+    match simulator.seed(&body) {
+        Ok(seeded) => Ok(Json(seeded).into_response()),
+        Err(SeedError::Problems(problems)) => {
+            let status = match problems.iter().all(|problem| problem.contradiction) {
+                true => StatusCode::CONFLICT,
+                false => StatusCode::BAD_REQUEST,
+            };
+            let message = SeedError::Problems(problems.clone()).to_string();
+            let error = json!({"code": status.as_u16(), "message": message});
+            let body = json!({"error": error, "problems": problems});
+            Ok((status, Json(body)).into_response())
+        }
+        Err(error @ SeedError::Journal(_)) => Err(Fault::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            with_causes(&error),
+        )),
+    }
 }
 
 async fn moment(State(simulator): Shared) -> Json<Value> {

@@ -102,7 +102,9 @@ impl Dps {
         }
         let stored = core.registry.enrollment(id).map(|known| &known.terms);
         check(when, ENROLLMENT, id, stored)?;
-        enrollment.terms = self.complete(enrollment.terms, stored, false)?;
+        enrollment.terms = self.complete(enrollment.terms, stored, false, &|name| {
+            self.authority(name)
+        })?;
         // The service writes this, whatever was sent back to it.
         enrollment.registration_state = None;
         core.record(Change::EnrollmentPut {
@@ -131,7 +133,7 @@ impl Dps {
         }
         let stored = core.registry.group(id).map(|known| &known.terms);
         check(when, GROUP, id, stored)?;
-        group.terms = self.complete(group.terms, stored, true)?;
+        group.terms = self.complete(group.terms, stored, true, &|name| self.authority(name))?;
         core.record(Change::GroupPut {
             group: Box::new(group.clone()),
         });
@@ -264,11 +266,12 @@ impl Dps {
     }
 
     /// Checks what an operator wrote, and fills in what the service does: keys, defaults, tag and times.
-    fn complete(
+    pub(super) fn complete(
         &self,
         mut terms: Terms,
         stored: Option<&Terms>,
         of_group: bool,
+        authorities: attestation::Authorities<'_>,
     ) -> Result<Terms, EnrollFault> {
         match &mut terms.attestation {
             Attestation::SymmetricKey { symmetric_key } => {
@@ -277,7 +280,7 @@ impl Dps {
                 complete_keys(symmetric_key, known)?;
             }
             Attestation::X509 { x509 } => {
-                attestation::check_certificates(x509, &|name| self.authority(name), of_group)
+                attestation::check_certificates(x509, authorities, of_group)
                     .map_err(EnrollFault::Document)?;
             }
             Attestation::Tpm { .. } if of_group => {

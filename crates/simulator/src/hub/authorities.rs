@@ -47,14 +47,7 @@ impl Hub {
         name: &str,
         text: &str,
     ) -> Result<Authority, AuthorityFault> {
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(is_name) {
-            return Err(AuthorityFault::Name(name.to_owned()));
-        }
-        let certificate = Certificate::from_text(text)?;
-        if !certificate.is_ca {
-            return Err(AuthorityFault::NotAnAuthority(certificate.subject));
-        }
+        let certificate = check(name, text)?;
         let shown = Authority {
             name: name.to_owned(),
             info: certificate.info(),
@@ -98,5 +91,19 @@ impl Hub {
             name: name.to_owned(),
         });
         self.commit(&mut core).map_err(AuthorityFault::Journal)
+    }
+}
+
+/// The certificate of an authority that may be called so.
+pub(super) fn check(name: &str, text: &str) -> Result<Certificate, AuthorityFault> {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if name.is_empty() || name.len() > 64 || !name.bytes().all(is_name) {
+        return Err(AuthorityFault::Name(name.to_owned()));
+    }
+    let certificate = Certificate::from_text(text)?;
+    if certificate.is_ca {
+        Ok(certificate)
+    } else {
+        Err(AuthorityFault::NotAnAuthority(certificate.subject))
     }
 }

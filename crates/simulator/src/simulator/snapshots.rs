@@ -135,13 +135,13 @@ fn uncountable(value: &Value, place: String) -> Option<String> {
 }
 
 /// Everything, held still. The provisioning service's lock is taken first, as everywhere.
-struct Held<'a> {
-    dps: MutexGuard<'a, dps::Core>,
-    hubs: Vec<(&'a Hub, MutexGuard<'a, hub::Core>)>,
+pub(super) struct Held<'a> {
+    pub(super) dps: MutexGuard<'a, dps::Core>,
+    pub(super) hubs: Vec<(&'a Hub, MutexGuard<'a, hub::Core>)>,
 }
 
 impl<'a> Held<'a> {
-    fn all(simulator: &'a Simulator) -> Self {
+    pub(super) fn all(simulator: &'a Simulator) -> Self {
         Self {
             dps: simulator.dps.lock(),
             hubs: simulator
@@ -309,7 +309,7 @@ impl Simulator {
             } => self
                 .finish_restoring(&restoration, *snapshot)
                 .map_err(StartError::Unfinished)?,
-            Intent::Seed(_) => {}
+            Intent::Seed(document) => self.finish_seeding(&document).map_err(unfinished)?,
         }
         self.pending.clear().map_err(unfinished)
     }

@@ -11,6 +11,7 @@ use crate::options::Options;
 
 mod certificates;
 mod provisioning;
+mod seeding;
 mod state;
 
 #[tokio::test]
