@@ -10,6 +10,7 @@ use super::*;
 use crate::options::Options;
 
 mod certificates;
+mod fields;
 mod provisioning;
 mod seeding;
 mod state;
