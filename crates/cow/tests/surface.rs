@@ -59,6 +59,12 @@ fn help() {
         "manifest build",
         "route",
         "route check",
+        "seed",
+        "wait",
+        "reset",
+        "snapshot",
+        "snapshot save",
+        "snapshot restore",
         "bench",
     ];
     for command in commands {
