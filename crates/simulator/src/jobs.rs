@@ -51,14 +51,17 @@ impl Workshop {
 }
 
 impl Hub {
-    /// From here on jobs are carried out; those that a restart interrupted go on.
+    /// From here on jobs are carried out; those that a restart interrupted go on. Once that is so, it only has them looked
+    /// at anew: another state may have come.
     ///
     /// # Errors
     /// When the journal cannot be written.
     pub(crate) fn employ(self: &Arc<Self>, staff: Staff) -> io::Result<()> {
-        self.resume_jobs(Timestamp::now())?;
-        // A hub is employed once.
-        let _ = self.work.staff.set(staff);
+        if self.work.staff.get().is_none() {
+            self.resume_jobs(Timestamp::now())?;
+            // Nobody else is starting this hub.
+            let _ = self.work.staff.set(staff);
+        }
         self.work_on_jobs();
         self.work_on_transfer();
         Ok(())

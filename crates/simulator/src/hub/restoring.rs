@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Error as JsonError;
 
@@ -143,9 +144,12 @@ impl Core {
         fresh.calls.go_on_from(&self.calls);
         // Who waits for a client to come or go has read up to somewhere.
         fresh.comings = std::mem::take(&mut self.comings);
+        // Whoever carries jobs out lives on, and there is to be one only.
+        fresh.jobs = self.jobs.next();
         *self = fresh;
         self.journal.stage(Kind::Restored, &payload);
         self.wake(host);
+        self.resume_jobs(Timestamp::now());
         Ok(())
     }
 }

@@ -26,6 +26,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 pub(crate) struct Agenda {
     /// Whether somebody carries jobs out.
     pub(in crate::hub) at_work: bool,
+    /// Tells it from those of states that this one took the place of: their calls may still be under way.
+    number: u64,
     /// By job.
     open: BTreeMap<String, Open>,
 }
@@ -41,6 +43,8 @@ struct Open {
 /// A method that a job calls.
 #[derive(Debug)]
 pub(crate) struct Call {
+    /// The agenda that it was on.
+    agenda: u64,
     pub(crate) job: String,
     pub(crate) device: String,
     pub(crate) request: MethodRequest,
@@ -107,6 +111,20 @@ impl Hub {
 }
 
 impl Agenda {
+    /// An empty one for another state, in the hands of whoever carries jobs out now.
+    pub(in crate::hub) fn next(&self) -> Self {
+        Self {
+            at_work: self.at_work,
+            number: self.number + 1,
+            open: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a call is on this one.
+    pub(super) fn has(&self, call: &Call) -> bool {
+        call.agenda == self.number
+    }
+
     pub(super) fn forget(&mut self, job: &str) {
         self.open.remove(job);
     }
@@ -120,7 +138,8 @@ impl Agenda {
 }
 
 impl Core {
-    fn resume_jobs(&mut self, now: Timestamp) {
+    /// Goes on with what this state says is under way, which nobody here has begun.
+    pub(in crate::hub) fn resume_jobs(&mut self, now: Timestamp) {
         let mut cut_off = Vec::new();
         for (id, job) in &self.registry.jobs {
             if !matches!(job.state, JobState::Running { .. }) {
@@ -263,6 +282,7 @@ impl Core {
                 if let Some(device) = self.next_device(id) {
                     any = true;
                     calls.push(Call {
+                        agenda: self.jobs.number,
                         job: id.clone(),
                         device,
                         request,

@@ -17,6 +17,10 @@ impl Hub {
     pub(crate) async fn call_for_job(&self, call: &Call) {
         let progress = self.call_device(call).await;
         let mut core = self.lock();
+        if !core.jobs.has(call) {
+            // Another state has taken the place of the one that it belongs to.
+            return;
+        }
         let now = Timestamp::now();
         core.end_run(&call.job, &call.device, progress, now);
         core.end_done_jobs(now);
@@ -33,9 +37,8 @@ impl Hub {
         };
         let left = call.deadline.duration_since(Timestamp::now());
         let left = Duration::try_from(left).unwrap_or_default();
-        let may = |core: &mut Core| {
-            core.begin_run(&call.job, &call.device, Timestamp::now()) && self.commit(core).is_ok()
-        };
+        let may =
+            |core: &mut Core| core.begin_run(call, Timestamp::now()) && self.commit(core).is_ok();
         let answered = self.invoke_if(&target, &call.request, Caller::Cloud, may);
         match timeout(left, answered).await {
             Ok(Ok(response)) => Progress::Completed {
@@ -55,14 +58,15 @@ impl Hub {
 
 impl Core {
     /// Writes down that a device is about to be called; says whether it may still be.
-    fn begin_run(&mut self, job: &str, device: &str, now: Timestamp) -> bool {
-        let known = self.registry.jobs.get(job);
+    fn begin_run(&mut self, call: &Call, now: Timestamp) -> bool {
+        let Call { job, device, .. } = call;
+        let known = self.registry.jobs.get(job).filter(|_| self.jobs.has(call));
         let may = known.is_some_and(|known| {
             let run = known.runs.get(device);
             known.deadline().is_some() && run.is_some_and(|run| run.progress == Progress::Pending)
         });
         if may {
-            let device = device.to_owned();
+            let device = device.clone();
             self.step_job(job, JobStep::RunBegun { device, at: now });
         }
         may

@@ -3,7 +3,12 @@
 use std::fs;
 use std::sync::Arc;
 
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
 use super::*;
+use crate::jobs::Staff;
 use crate::registry::{Job, JobState, Task};
 
 fn job(task: Task) -> Job {
@@ -165,4 +170,72 @@ fn a_full_disk_holds_jobs_up_and_loses_nothing() {
         assert!(hub.jobs_due(now, 10, false).is_err());
     }
     assert!(hub.schedule_job("j2", job(call())).is_err());
+}
+
+/// Puts a state in the place of what the hub has, as a reset does.
+fn put(hub: &Hub, state: super::super::HubState) {
+    let mut core = hub.lock();
+    core.put(state, "localhost").expect("a state");
+    hub.commit_restored(&mut core).expect("in memory");
+}
+
+#[tokio::test]
+async fn one_carries_jobs_out_however_often_another_state_comes() {
+    let tasks = TaskTracker::new();
+    let hub = Arc::new(hub(None));
+    let employ = || {
+        let staff = Staff {
+            tasks: tasks.clone(),
+            stop: CancellationToken::new(),
+            authority_pem: String::new(),
+        };
+        hub.employ(staff).expect("in memory");
+    };
+    employ();
+    hub.add_device("a", false, &[]).expect("a fresh id");
+    let later = Job {
+        starts: Timestamp::now() + Duration::from_secs(3600),
+        ..job(patch())
+    };
+    hub.schedule_job("later", later).expect("taken");
+    assert_eq!(tasks.len(), 1);
+    for _ in 0..3 {
+        let state = hub.lock().state().expect("in memory");
+        put(&hub, state);
+        employ();
+        tokio::task::yield_now().await;
+        assert_eq!(tasks.len(), 1);
+    }
+    // That one also does what the other state has.
+    let mut state = hub.lock().state().expect("in memory");
+    state.registry.jobs.insert("now".to_owned(), job(patch()));
+    put(&hub, state);
+    employ();
+    let done = async {
+        while hub.job("now").expect("it is there")["status"] != "completed" {
+            tokio::task::yield_now().await;
+        }
+    };
+    let bound = Duration::from_secs(20);
+    timeout(bound, done).await.expect("it is carried out");
+    assert_eq!(tasks.len(), 1);
+}
+
+#[tokio::test]
+async fn a_call_of_a_state_that_is_gone_changes_nothing_in_the_next() {
+    let hub = Arc::new(hub(None));
+    hub.add_device("a", false, &[]).expect("a fresh id");
+    hub.schedule_job("j1", job(call())).expect("taken");
+    let call = |most| {
+        let due = hub.jobs_due(Timestamp::now(), most, false);
+        due.expect("in memory").calls.pop()
+    };
+    let before = call(1).expect("the device's turn");
+    let state = hub.lock().state().expect("in memory");
+    put(&hub, state);
+    hub.call_for_job(&before).await;
+    assert_eq!(statistics(&hub, "j1")["pendingCount"], 1);
+    let again = call(1).expect("the device's turn, as in the state");
+    hub.call_for_job(&again).await;
+    assert_eq!(statistics(&hub, "j1")["failedCount"], 1, "nobody is there");
 }
