@@ -51,6 +51,7 @@ mod tests;
 mod transfers;
 mod twins;
 mod waiting;
+mod walking;
 
 use std::collections::HashMap;
 use std::io;

@@ -1,7 +1,7 @@
 //! Jobs that a service schedules: a twin's patch or a method, for every device that fulfils a condition.
 //!
 //! Here is what a job goes through, told the time; `crate::jobs` carries it out. Its devices are looked for when it
-//! begins. Each device's turn is in the journal before anything can reach the device, and its outcome before anybody is
+//! begins, a slice of time at a time: one that changes just then may be seen as it was before or after. Each device's turn is in the journal before anything can reach the device, and its outcome before anybody is
 //! told of it.
 //!
 //! **Invariant:** no device gets a job's method twice, and a job's patch is in a twin once: patch and outcome are one
@@ -9,6 +9,7 @@
 
 mod agenda;
 mod calling;
+mod choosing;
 mod documents;
 
 use std::io;

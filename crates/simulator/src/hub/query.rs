@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 use std::io;
 use std::num::NonZeroUsize;
-use std::ops::{Bound, RangeBounds};
-use std::time::{Duration, Instant};
+use std::ops::{Bound, ControlFlow};
 
 use hub_proto::identity::Identity;
 use hub_proto::twin::{Object, Section};
 use query::{Collection, Document, Outcome, Page, Paging, Path, Query, Resume, Step};
 use serde_json::{Value, json};
 
+use super::walking::{STRIDE, behind};
 use super::{Core, Hub};
 use crate::registry::{Client, Device, assignments_section};
 
@@ -19,11 +19,6 @@ pub(crate) type Key = (String, String);
 
 /// Twins that can be queried.
 pub(crate) const COLLECTIONS: [Collection; 2] = [Collection::DEVICES, Collection::MODULES];
-
-/// How long a query may look at twins before others have their turn.
-const SLICE: Duration = Duration::from_micros(500);
-/// Devices between two looks at the clock.
-const STRIDE: usize = 16;
 
 impl Hub {
     /// One page of what a query gives. What was kept when it began is in it; what changes while it goes through a large
@@ -79,47 +74,21 @@ impl Core {
         seen: Option<&str>,
         paging: &mut Paging<'_, Key>,
     ) -> Option<String> {
-        let begun = Instant::now();
         let from = match (seen, after) {
-            (Some(seen), _) => Bound::Excluded(seen),
             (None, Some((device, _))) => Bound::Included(device.as_str()),
-            (None, None) => Bound::Unbounded,
+            _ => behind(seen),
         };
         let after = after.map(|(device, module)| (device.as_str(), module.as_str()));
         let of_modules = query.collection() == Collection::MODULES;
-        for (looked, (id, device)) in self.devices_of(query, from).enumerate() {
+        self.walk(Some(query), from, |id, device| {
             for ((id, module), twin) in self.twins_of(id, device, of_modules) {
                 let is_due = after.is_none_or(|after| (id, module) > after);
                 if is_due && !paging.offer(&twin, || (id.to_owned(), module.to_owned())) {
-                    return None;
+                    return ControlFlow::Break(());
                 }
             }
-            if looked % STRIDE == STRIDE - 1 && begun.elapsed() > SLICE {
-                return Some(id.to_owned());
-            }
-        }
-        None
-    }
-
-    /// The devices from a place on, in the order of their ids. A query for some ids does not walk the others.
-    fn devices_of<'c>(
-        &'c self,
-        query: &'c Query,
-        from: Bound<&'c str>,
-    ) -> Box<dyn Iterator<Item = (&'c str, &'c Device)> + 'c> {
-        let devices = &self.registry.devices;
-        let range = (from, Bound::Unbounded);
-        match query.values_of("deviceId") {
-            Some(ids) => Box::new(
-                ids.into_iter()
-                    .filter(move |id| RangeBounds::<str>::contains(&range, *id))
-                    .filter_map(|id| devices.get(id).map(|device| (id, &**device))),
-            ),
-            None => {
-                let devices = devices.range::<str, _>(range);
-                Box::new(devices.map(|(id, device)| (id.as_str(), &**device)))
-            }
-        }
+            ControlFlow::Continue(())
+        })
     }
 
     fn twin_view<'c>(&'c self, (id, module): &'c Key) -> Option<TwinView<'c>> {
@@ -128,15 +97,6 @@ impl Core {
         let mut twins = self.twins_of(id, device, of_modules);
         let (_, twin) = twins.find(|((_, found), _)| found == module)?;
         Some(twin)
-    }
-
-    /// The ids of the devices whose twins fulfil a condition.
-    pub(super) fn devices_that_match(&self, condition: &Query) -> Vec<String> {
-        self.devices_of(condition, Bound::Unbounded)
-            .flat_map(|(id, device)| self.twins_of(id, device, false))
-            .filter(|(_, twin)| condition.matches(twin))
-            .map(|((id, _), _)| id.to_owned())
-            .collect()
     }
 
     /// The device's own twin, or its modules'.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use query::{Collection, Query};
 use serde_json::Value;
 
+use super::choosing::Choice;
 use super::{Core, Hub, MOST_ACTIVE};
 use crate::precondition::Precondition;
 use crate::registry::{End, JobState, JobStep, Progress, Task};
@@ -28,6 +29,8 @@ pub(crate) struct Agenda {
     pub(in crate::hub) at_work: bool,
     /// Tells it from those of states that this one took the place of: their calls may still be under way.
     number: u64,
+    /// That of the job which is about to begin.
+    choice: Option<Box<Choice>>,
     /// By job.
     open: BTreeMap<String, Open>,
 }
@@ -69,8 +72,8 @@ impl Hub {
     pub(crate) fn jobs_due(&self, now: Timestamp, most: usize, calling: bool) -> io::Result<Due> {
         let mut core = self.lock();
         core.end_late_jobs(now);
-        core.begin_jobs(now);
-        let more = core.patch_twins(now);
+        let choosing = core.begin_jobs(now);
+        let patching = core.patch_twins(now);
         let calls = core.next_calls(most);
         core.end_done_jobs(now);
         if let Err(error) = self.commit(&mut core) {
@@ -79,7 +82,7 @@ impl Hub {
             }
             return Err(error);
         }
-        let again = if more {
+        let again = if choosing || patching {
             Some(Duration::ZERO)
         } else {
             core.next_job_moment(now)
@@ -116,7 +119,7 @@ impl Agenda {
         Self {
             at_work: self.at_work,
             number: self.number + 1,
-            open: BTreeMap::new(),
+            ..Self::default()
         }
     }
 
@@ -127,6 +130,7 @@ impl Agenda {
 
     pub(super) fn forget(&mut self, job: &str) {
         self.open.remove(job);
+        self.choice.take_if(|choice| choice.job == job);
     }
 
     /// A device has had its turn.
@@ -180,40 +184,58 @@ impl Core {
         }
     }
 
-    /// Begins jobs that are due, the one that has waited longest first.
-    fn begin_jobs(&mut self, now: Timestamp) {
+    /// Begins jobs that are due, the one that has waited longest first; says whether the devices of one are still looked
+    /// for.
+    fn begin_jobs(&mut self, now: Timestamp) -> bool {
         let jobs = &self.registry.jobs;
         let running = jobs.values().filter(|job| job.deadline().is_some()).count();
-        let mut due: Vec<(Timestamp, &String)> = jobs
+        let choice = self.jobs.choice.as_ref();
+        let is_begun = |id: &String| choice.is_some_and(|choice| choice.job == *id);
+        let mut due: Vec<_> = jobs
             .iter()
             .filter(|(_, job)| job.state == JobState::Waiting && job.starts <= now)
-            .map(|(id, job)| (job.starts, id))
+            .map(|(id, job)| (!is_begun(id), job.starts, id))
             .collect();
         due.sort();
         let free = MOST_ACTIVE.saturating_sub(running);
         let due: Vec<String> = due
             .into_iter()
-            .map(|(_, id)| id.clone())
+            .map(|(.., id)| id.clone())
             .take(free)
             .collect();
         for id in due {
-            self.begin_job(&id, now);
+            let Some(choice) = self.choice_for(&id, now) else {
+                continue;
+            };
+            match self.choose(choice) {
+                Ok(devices) => self.begin_job(&id, devices, now),
+                Err(choice) => {
+                    self.jobs.choice = Some(choice);
+                    return true;
+                }
+            }
         }
+        false
     }
 
-    fn begin_job(&mut self, id: &str, now: Timestamp) {
-        let Some(job) = self.registry.jobs.get(id) else {
-            return;
-        };
+    /// The choice of a job's devices, begun or new. A condition that cannot be read ends the job.
+    fn choice_for(&mut self, id: &str, now: Timestamp) -> Option<Box<Choice>> {
+        if let Some(choice) = self.jobs.choice.take_if(|choice| choice.job == id) {
+            return Some(choice);
+        }
+        let job = self.registry.jobs.get(id)?;
         // It was understood when the job was made.
-        let devices = match Query::parse_condition(&job.condition, Collection::DEVICES) {
-            Ok(condition) => self.devices_that_match(&condition),
+        match Query::parse_condition(&job.condition, Collection::DEVICES) {
+            Ok(condition) => Some(Box::new(Choice::new(id, condition))),
             Err(error) => {
                 let reason = Some(format!("queryCondition is not valid: {error}"));
                 self.end_job(id, End::Failed, reason, Progress::Canceled, now);
-                return;
+                None
             }
-        };
+        }
+    }
+
+    fn begin_job(&mut self, id: &str, devices: Vec<String>, now: Timestamp) {
         let open = Open {
             waiting: devices.iter().cloned().collect(),
             called: HashSet::new(),
