@@ -20,6 +20,7 @@ mod connecting;
 mod control;
 mod deliveries;
 mod deployments;
+mod device_pages;
 mod event_search;
 mod faults;
 mod feedback;
@@ -72,6 +73,7 @@ pub(crate) use blobs::{Among, BlobFault};
 pub(crate) use configurations::ConfigurationFault;
 pub(crate) use connecting::{Attached, Claim, Refusal};
 pub(crate) use deployments::check_deployment;
+pub use device_pages::{DevicePage, DeviceSearch, PageFrom, SearchFault};
 pub use event_search::{EventBounds, EventFilter, FoundEvents};
 pub(crate) use feedback::Outcome;
 pub(crate) use files::{UploadFault, UploadReport};
@@ -79,8 +81,7 @@ pub(crate) use held_messages::Held;
 pub use identities::{Credentials, IdentityFault};
 pub(crate) use identities::{NewDevice, NewModule};
 pub use inventory::{
-    DeviceKind, DevicePage, DeviceSearch, DeviceSummary, IdentityDetail, ModuleSummary, PageFrom,
-    SearchFault, WaitingMessage, WaitingState,
+    DeviceKind, DeviceSummary, IdentityDetail, ModuleSummary, WaitingMessage, WaitingState,
 };
 pub(crate) use jobs::{Due, JobFault};
 pub(crate) use keys::{POLICIES, Right};

@@ -51,7 +51,7 @@ async fn registry(
     if !(1..=LONGEST_PAGE).contains(&most) {
         return Err(bad(format!("top can be 1 to {LONGEST_PAGE}")));
     }
-    Ok(Json(simulator.device_page(&search, from, most)))
+    Ok(Json(simulator.device_page(&search, from, most).await))
 }
 
 async fn queue(

@@ -1,18 +1,13 @@
-//! The registry as a person looks through it: a page of devices, one identity, its queue.
-
-use std::ops::Bound;
+//! The registry as a person looks into it: devices at a glance, one identity, its queue.
 
 use hub_proto::identity::Identity;
 use hub_proto::message::SystemProperty;
 use hub_proto::property_bag;
 use hub_proto::twin::Object;
 use jiff::Timestamp;
-use query::{Collection, Query};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use thiserror::Error;
 
-use super::query::TwinView;
 use super::{Core, Hub, identity_documents};
 use crate::events::body_json;
 use crate::registry::{CloudToDevice, Device};
@@ -55,73 +50,6 @@ pub struct DeviceSummary {
     pub modules_connected: usize,
     /// Its tags.
     pub tags: Object,
-}
-
-/// A page of the registry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct DevicePage {
-    /// By id.
-    pub devices: Vec<DeviceSummary>,
-    /// Devices there are.
-    pub registered: usize,
-    /// How many of these are connected.
-    pub connected: usize,
-    /// Devices that the search finds.
-    pub matching: usize,
-    /// Whether there are some before these.
-    pub has_previous: bool,
-    /// Whether there are some after these.
-    pub has_next: bool,
-}
-
-/// Where a page of the registry begins or ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageFrom<'a> {
-    /// With the first device.
-    Start,
-    /// After this id.
-    After(&'a str),
-    /// Before this id.
-    Before(&'a str),
-}
-
-/// Which devices to show.
-#[derive(Debug)]
-pub enum DeviceSearch {
-    /// All of them.
-    All,
-    /// Those with this in their id, or in a tag; in any case.
-    Text(String),
-    /// Those for which a condition of the query language is true.
-    Condition(Box<Query>),
-}
-
-/// A condition that is none.
-#[derive(Debug, Error)]
-#[error("{0}")]
-pub struct SearchFault(String);
-
-impl DeviceSearch {
-    /// Reads what a person typed: a condition where it has the signs of one, else a text to find.
-    ///
-    /// # Errors
-    /// When it looks like a condition, and is none; it says where and what to write instead.
-    pub fn parse(typed: &str) -> Result<Self, SearchFault> {
-        let typed = typed.trim();
-        if typed.is_empty() {
-            return Ok(Self::All);
-        }
-        // Ids may hold `=`, `(` and `'`, but no blank; a condition is hardly ever without all of these.
-        let is_condition = typed.contains(['=', '<', '>', '(', '[', '\'']);
-        if !is_condition {
-            return Ok(Self::Text(typed.to_lowercase()));
-        }
-        match Query::parse_condition(typed, Collection::DEVICES) {
-            Ok(query) => Ok(Self::Condition(Box::new(query))),
-            Err(error) => Err(SearchFault(format!("{error}: {}", error.help))),
-        }
-    }
 }
 
 /// One module at a glance.
@@ -193,69 +121,6 @@ pub enum WaitingState {
 }
 
 impl Hub {
-    /// A page of the devices a search finds, at most `most` of them.
-    pub(crate) fn device_page(
-        &self,
-        search: &DeviceSearch,
-        from: PageFrom<'_>,
-        most: usize,
-    ) -> DevicePage {
-        let core = self.lock();
-        let devices = &core.registry.devices;
-        #[allow(
-            clippy::borrowed_box,
-            reason = "it is what the tree gives, and its iterators take no other"
-        )]
-        let finds = |(id, device): &(&String, &Box<Device>)| core.finds(search, id, device);
-        let range = |from, to| devices.range::<str, _>((from, to)).filter(finds);
-        // One more than is shown tells whether there are more.
-        let mut rows: Vec<_> = match from {
-            PageFrom::Start => range(Bound::Unbounded, Bound::Unbounded)
-                .take(most + 1)
-                .collect(),
-            PageFrom::After(id) => range(Bound::Excluded(id), Bound::Unbounded)
-                .take(most + 1)
-                .collect(),
-            PageFrom::Before(id) => range(Bound::Unbounded, Bound::Excluded(id))
-                .rev()
-                .take(most + 1)
-                .collect(),
-        };
-        let has_more = rows.len() > most;
-        rows.truncate(most);
-        let is_before = matches!(from, PageFrom::Before(_));
-        if is_before {
-            rows.reverse();
-        }
-        let (first, last) = (rows.first(), rows.last());
-        let any = |bounds: (Bound<&str>, Bound<&str>)| {
-            let mut between = devices.range::<str, _>(bounds);
-            between.any(|pair| finds(&pair))
-        };
-        let before = |id| any((Bound::Unbounded, Bound::Excluded(id)));
-        let after = |id| any((Bound::Excluded(id), Bound::Unbounded));
-        let (has_previous, has_next) = match from {
-            PageFrom::Start => (false, has_more),
-            PageFrom::After(id) => (before(first.map_or(id, |(id, _)| id.as_str())), has_more),
-            PageFrom::Before(id) => (has_more, after(last.map_or(id, |(id, _)| id.as_str()))),
-        };
-        let of_devices = core.live.keys().filter(|of| of.module_id().is_none());
-        DevicePage {
-            registered: devices.len(),
-            connected: of_devices.count(),
-            matching: match search {
-                DeviceSearch::All => devices.len(),
-                _ => devices.iter().filter(finds).count(),
-            },
-            has_previous,
-            has_next,
-            devices: rows
-                .into_iter()
-                .filter_map(|(id, device)| core.summary(id, device))
-                .collect(),
-        }
-    }
-
     /// One device or module.
     pub(crate) fn identity_detail(&self, target: &Identity) -> Option<IdentityDetail> {
         let core = self.lock();
@@ -293,18 +158,7 @@ impl Hub {
 }
 
 impl Core {
-    fn finds(&self, search: &DeviceSearch, id: &str, device: &Device) -> bool {
-        match search {
-            DeviceSearch::All => true,
-            DeviceSearch::Text(text) => {
-                let tags = device.client.twin.tags();
-                holds(id, text) || tags.values().any(|tag| tag_holds(tag, text))
-            }
-            DeviceSearch::Condition(query) => query.matches(&TwinView::of_device(self, id, device)),
-        }
-    }
-
-    fn summary(&self, id: &str, device: &Device) -> Option<DeviceSummary> {
+    pub(super) fn summary(&self, id: &str, device: &Device) -> Option<DeviceSummary> {
         let identity = Identity::device(id).ok()?;
         let modules = device.modules.keys();
         let connected = modules.filter(|module| {
@@ -339,21 +193,6 @@ impl Core {
             authentication: found.client.authentication.name(),
             managed_by: found.managed_by.clone(),
         })
-    }
-}
-
-/// `text` is in lower case.
-fn holds(whole: &str, text: &str) -> bool {
-    whole.to_lowercase().contains(text)
-}
-
-fn tag_holds(tag: &Value, text: &str) -> bool {
-    match tag {
-        Value::String(tag) => holds(tag, text),
-        Value::Object(tags) => tags.values().any(|tag| tag_holds(tag, text)),
-        Value::Array(tags) => tags.iter().any(|tag| tag_holds(tag, text)),
-        Value::Null => false,
-        Value::Bool(_) | Value::Number(_) => tag.to_string().as_str() == text,
     }
 }
 

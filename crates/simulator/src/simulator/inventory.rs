@@ -13,15 +13,15 @@ use crate::hub::{
 use crate::precondition::Precondition;
 
 impl Simulator {
-    /// A page of the devices a search finds, by id.
-    #[must_use]
-    pub fn device_page(
+    /// A page of the devices a search finds, by id. A search goes through all of them, and gives way in between; what
+    /// changes meanwhile may be seen as it was before or after.
+    pub async fn device_page(
         &self,
         search: &DeviceSearch,
         from: PageFrom<'_>,
         most: usize,
     ) -> DevicePage {
-        self.hub.device_page(search, from, most)
+        self.hub.device_page(search, from, most).await
     }
 
     /// A device or a module, looked at closely; nothing when it is not registered.

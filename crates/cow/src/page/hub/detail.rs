@@ -1,5 +1,6 @@
 //! `/devices/{id}` and `/devices/{id}/modules/{m}`: one identity, all there is to know of it and to do with it.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use askama::Template;
@@ -141,19 +142,7 @@ async fn stream(State(hub): State<Arc<Hub>>, Path(segments): Path<Vec<String>>) 
     let Some(target) = target(segments) else {
         return missing(&hub, "such device or module");
     };
-    follow(move || {
-        let look = Look::at(&hub, &target)?;
-        let mut parts = vec![
-            Part::new("facts", &look.facts),
-            Part::new("twin-now", &look.twin),
-            Part::new("twin-history", &look.history),
-            Part::new("log", &look.log),
-        ];
-        parts.extend(look.queue.as_ref().map(|queue| Part::new("queue", queue)));
-        let modules = look.modules.as_ref();
-        parts.extend(modules.map(|modules| Part::new("modules", modules)));
-        Some(parts)
-    })
+    follow(move || ready(Look::at(&hub, &target).map(|look| look.parts())))
 }
 
 /// What changed between two versions, as a piece of the page.
@@ -215,6 +204,21 @@ impl Look {
             twin: TwinNow::of(&twin),
             facts,
         })
+    }
+
+    /// What moves on the page.
+    fn parts(&self) -> Vec<Part> {
+        let mut parts = vec![
+            Part::new("facts", &self.facts),
+            Part::new("twin-now", &self.twin),
+            Part::new("twin-history", &self.history),
+            Part::new("log", &self.log),
+        ];
+        let queue = self.queue.as_ref();
+        parts.extend(queue.map(|queue| Part::new("queue", queue)));
+        let modules = self.modules.as_ref();
+        parts.extend(modules.map(|modules| Part::new("modules", modules)));
+        parts
     }
 }
 

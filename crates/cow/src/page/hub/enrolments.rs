@@ -1,5 +1,6 @@
 //! `/enrollments`: who may register with the provisioning service, who has, and why the others were refused.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use askama::Template;
@@ -111,11 +112,11 @@ async fn page(State(hub): State<Arc<Hub>>) -> Response {
 async fn stream(State(hub): State<Arc<Hub>>) -> Response {
     follow(move || {
         let (overview, enrolments) = look(&hub);
-        Some(vec![
+        ready(Some(vec![
             Part::new("enrolments", &enrolments),
             Part::new("registrations", &registrations(&overview)),
             Part::new("attempts", &attempts(&hub)),
-        ])
+        ]))
     })
 }
 

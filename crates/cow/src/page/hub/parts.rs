@@ -1,6 +1,7 @@
 //! Parts of a page that move: looked at again and again while somebody watches, and sent when they have changed.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -44,7 +45,10 @@ struct Watch<F> {
 
 /// Follows a page: server-sent events `part` with `{"id","html"}`, and `gone` when what it is about is no more. The first
 /// look tells every part, for a page that was made a while ago.
-pub(super) fn follow(look: impl FnMut() -> Option<Vec<Part>> + Send + 'static) -> Response {
+pub(super) fn follow<L>(look: impl FnMut() -> L + Send + 'static) -> Response
+where
+    L: Future<Output = Option<Vec<Part>>> + Send + 'static,
+{
     let watch = Watch {
         look,
         told: Vec::new(),
@@ -58,7 +62,7 @@ pub(super) fn follow(look: impl FnMut() -> Option<Vec<Part>> + Send + 'static) -
                 return None;
             }
             sleep(watch.pause).await;
-            watch.look();
+            watch.look().await;
         }
         let event = watch.waiting.remove(0);
         Some((Ok::<_, Infallible>(event), watch))
@@ -68,10 +72,10 @@ pub(super) fn follow(look: impl FnMut() -> Option<Vec<Part>> + Send + 'static) -
         .into_response()
 }
 
-impl<F: FnMut() -> Option<Vec<Part>>> Watch<F> {
-    fn look(&mut self) {
+impl<L: Future<Output = Option<Vec<Part>>>, F: FnMut() -> L> Watch<F> {
+    async fn look(&mut self) {
         let begun = Instant::now();
-        let parts = (self.look)();
+        let parts = (self.look)().await;
         self.pause = EVERY.max(begun.elapsed() * SHARE);
         let Some(parts) = parts else {
             self.is_gone = true;

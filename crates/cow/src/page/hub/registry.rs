@@ -79,7 +79,7 @@ struct Row {
 }
 
 async fn page(State(hub): State<Arc<Hub>>, Query(wanted): Query<Wanted>) -> Response {
-    let (counts, rows) = look(&hub, &wanted);
+    let (counts, rows) = look(&hub, &wanted).await;
     show(&DevicesPage {
         frame: &hub.frame,
         search: &wanted.search,
@@ -90,12 +90,16 @@ async fn page(State(hub): State<Arc<Hub>>, Query(wanted): Query<Wanted>) -> Resp
 }
 
 async fn stream(State(hub): State<Arc<Hub>>, Query(wanted): Query<Wanted>) -> Response {
+    let wanted = Arc::new(wanted);
     follow(move || {
-        let (counts, rows) = look(&hub, &wanted);
-        Some(vec![
-            Part::new("counts", &counts),
-            Part::new("devices", &rows),
-        ])
+        let (hub, wanted) = (hub.clone(), wanted.clone());
+        async move {
+            let (counts, rows) = look(&hub, &wanted).await;
+            Some(vec![
+                Part::new("counts", &counts),
+                Part::new("devices", &rows),
+            ])
+        }
     })
 }
 
@@ -119,13 +123,14 @@ impl Wanted {
     }
 }
 
-fn look(hub: &Hub, wanted: &Wanted) -> (Counts, Rows) {
+async fn look(hub: &Hub, wanted: &Wanted) -> (Counts, Rows) {
     let (search, fault) = match DeviceSearch::parse(&wanted.search) {
         Ok(search) => (search, String::new()),
         Err(fault) => (DeviceSearch::All, fault.to_string()),
     };
     let is_search = !matches!(search, DeviceSearch::All) || !fault.is_empty();
-    let mut page = hub.simulator.device_page(&search, wanted.from(), PAGE);
+    let page = hub.simulator.device_page(&search, wanted.from(), PAGE);
+    let mut page = page.await;
     if !fault.is_empty() {
         // Everything would look like an answer.
         page.devices.clear();

@@ -1,5 +1,7 @@
 //! Looking through the registry, a queue and the event log.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::hub::{
     DeviceKind, DevicePage, DeviceSearch, EventBounds, EventFilter, FoundEvents, PageFrom, Step,
@@ -15,7 +17,13 @@ const BOUNDS: EventBounds = EventBounds {
 
 fn search(hub: &Hub, typed: &str) -> DevicePage {
     let search = DeviceSearch::parse(typed).expect("a search");
-    hub.device_page(&search, PageFrom::Start, 50)
+    page(hub, &search, PageFrom::Start, 50)
+}
+
+fn page(hub: &Hub, search: &DeviceSearch, from: PageFrom<'_>, most: usize) -> DevicePage {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let page = hub.device_page(search, from, most);
+    runtime.expect("a runtime").block_on(page)
 }
 
 fn ids(page: &DevicePage) -> Vec<&str> {
@@ -115,32 +123,31 @@ fn pages_go_both_ways_and_miss_nobody() {
     }
     for typed in ["", "deviceId != 'd07'", "d1"] {
         let search = DeviceSearch::parse(typed).expect("a search");
-        let wanted: Vec<String> = hub
-            .device_page(&search, PageFrom::Start, 1000)
+        let wanted: Vec<String> = page(&hub, &search, PageFrom::Start, 1000)
             .devices
             .into_iter()
             .map(|device| device.device_id)
             .collect();
         let mut forward = Vec::new();
-        let mut page = hub.device_page(&search, PageFrom::Start, 5);
-        assert!(!page.has_previous);
+        let mut shown = page(&hub, &search, PageFrom::Start, 5);
+        assert!(!shown.has_previous);
         loop {
-            assert_eq!(page.matching, wanted.len(), "{typed}");
-            forward.extend(page.devices.iter().map(|device| device.device_id.clone()));
-            if !page.has_next {
+            assert_eq!(shown.matching, wanted.len(), "{typed}");
+            forward.extend(shown.devices.iter().map(|device| device.device_id.clone()));
+            if !shown.has_next {
                 break;
             }
             let last = forward.last().expect("a page has devices").clone();
-            page = hub.device_page(&search, PageFrom::After(&last), 5);
-            assert!(page.has_previous);
+            shown = page(&hub, &search, PageFrom::After(&last), 5);
+            assert!(shown.has_previous);
         }
         assert_eq!(forward, wanted, "{typed}");
-        let mut backward = page.devices.clone();
-        while page.has_previous {
-            let first = page.devices[0].device_id.clone();
-            page = hub.device_page(&search, PageFrom::Before(&first), 5);
-            assert!(page.has_next);
-            backward.splice(0..0, page.devices.clone());
+        let mut backward = shown.devices.clone();
+        while shown.has_previous {
+            let first = shown.devices[0].device_id.clone();
+            shown = page(&hub, &search, PageFrom::Before(&first), 5);
+            assert!(shown.has_next);
+            backward.splice(0..0, shown.devices.clone());
         }
         let backward: Vec<_> = backward
             .into_iter()
@@ -148,6 +155,35 @@ fn pages_go_both_ways_and_miss_nobody() {
             .collect();
         assert_eq!(backward, wanted, "{typed}");
     }
+}
+
+#[test]
+fn others_have_their_turn_while_a_search_goes_through_everything() {
+    let hub = hub(None);
+    for number in 0..5000 {
+        hub.add_device(&format!("d{number:04}"), false, &[])
+            .expect("a fresh id");
+    }
+    let over = AtomicBool::new(false);
+    let turns = std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut turns = 0;
+            while !over.load(Ordering::Relaxed) {
+                hub.twin(&identity("d0001")).expect("it is there");
+                turns += 1;
+            }
+            turns
+        });
+        for typed in ["nowhere", "tags.site = 'nowhere' OR CONTAINS(tags.a, 'b')"] {
+            for _ in 0..5 {
+                assert_eq!(search(&hub, typed).matching, 0);
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        other.join().expect("no panic")
+    });
+    // With the lock held for a whole search there would be about one for each of the ten.
+    assert!(turns > 30, "{turns}");
 }
 
 #[test]
