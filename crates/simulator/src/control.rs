@@ -4,6 +4,8 @@
 //! requests that come from another site's pages.
 
 mod asked;
+#[cfg(test)]
+pub(crate) mod asking;
 mod blobs;
 mod certificates;
 mod dps;

@@ -1,33 +1,11 @@
 //! The JSON of devices with certificates, and of authorities.
 
-use axum::body::{Body as HttpBody, to_bytes};
-use axum::http::{Method, Request};
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
+use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::certificates::issuing::{authority, self_signed};
+use crate::control::asking::ask;
 use crate::{Options, Simulator};
-
-async fn ask(
-    simulator: &std::sync::Arc<Simulator>,
-    method: Method,
-    path: &str,
-    body: Value,
-) -> (u16, Value) {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("content-type", "application/json")
-        .body(HttpBody::from(body.to_string()))
-        .expect("a request");
-    let router = TowerToHyperService::new(simulator.control());
-    let response = router.call(request).await.expect("routers do not fail");
-    let status = response.status().as_u16();
-    let body = to_bytes(response.into_body(), 1 << 20).await;
-    let body = body.expect("it is all there");
-    (status, serde_json::from_slice(&body).unwrap_or_default())
-}
 
 async fn start(directory: &tempfile::TempDir) -> std::sync::Arc<Simulator> {
     Simulator::start(Options::on_free_ports(directory.path()))
@@ -46,7 +24,7 @@ async fn a_device_is_registered_with_what_it_signs_in_with() {
     );
     let add = async |id: &str, x509: Value| {
         let body = json!({"deviceId": id, "x509": x509});
-        ask(&simulator, Method::POST, "/control/devices", body).await
+        ask(&simulator, Method::POST, "/control/devices", &body).await
     };
     for (id, x509, kind, thumbprints) in [
         (
@@ -76,7 +54,7 @@ async fn a_device_is_registered_with_what_it_signs_in_with() {
             &simulator,
             Method::GET,
             &format!("/control/twins/{id}"),
-            Value::Null,
+            &Value::Null,
         )
         .await;
         assert_eq!(twin["authenticationType"], kind);
@@ -109,7 +87,7 @@ async fn modules_are_named_or_described() {
         "keyed",
         {"moduleId": "certified", "x509": {"ca": true}},
     ]});
-    let (status, body) = ask(&simulator, Method::POST, "/control/devices", body).await;
+    let (status, body) = ask(&simulator, Method::POST, "/control/devices", &body).await;
     assert_eq!(status, 201, "{body}");
     let strings = body["modules"].as_array().expect("modules");
     let ends = |id: &str, end: &str| {
@@ -129,9 +107,9 @@ async fn authorities_come_and_go_by_name() {
     let (root, _) = authority("root", None, 2020, 2120);
     let all = "/control/certificates";
     let new = json!({"name": "factory", "certificate": root.to_pem()});
-    let (status, body) = ask(&simulator, Method::POST, all, new).await;
+    let (status, body) = ask(&simulator, Method::POST, all, &new).await;
     assert_eq!((status, &body["name"]), (201, &json!("factory")));
-    let (_, listed) = ask(&simulator, Method::GET, all, Value::Null).await;
+    let (_, listed) = ask(&simulator, Method::GET, all, &Value::Null).await;
     let expected = json!([{
         "name": "factory",
         "subjectName": "CN=root",
@@ -145,13 +123,13 @@ async fn authorities_come_and_go_by_name() {
     }]);
     assert_eq!(listed, expected);
     let one = "/control/certificates/factory";
-    let (status, _) = ask(&simulator, Method::DELETE, one, Value::Null).await;
+    let (status, _) = ask(&simulator, Method::DELETE, one, &Value::Null).await;
     assert_eq!(status, 204);
-    let (status, body) = ask(&simulator, Method::DELETE, one, Value::Null).await;
+    let (status, body) = ask(&simulator, Method::DELETE, one, &Value::Null).await;
     assert_eq!((status, &body["error"]["code"]), (404, &json!(404_001)));
     let leaf = self_signed("press7", 2020, 2120).certificate();
     let new = json!({"name": "leaf", "certificate": leaf.to_pem()});
-    let (status, body) = ask(&simulator, Method::POST, all, new).await;
+    let (status, body) = ask(&simulator, Method::POST, all, &new).await;
     let message = body["error"]["message"].as_str().expect("a sentence");
     assert!(
         status == 400 && message.contains("may not issue others"),

@@ -1,44 +1,10 @@
 //! The document over HTTP, and what follows from it for readers.
 
-use std::sync::Arc;
-
-use axum::body::{Body as HttpBody, to_bytes};
-use axum::http::{Method, Request};
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
+use axum::http::Method;
 use serde_json::{Value, json};
 
+use crate::control::asking::{ask, ask_text};
 use crate::{Options, Simulator, StartError};
-
-async fn ask(
-    simulator: &Arc<Simulator>,
-    method: Method,
-    path: &str,
-    body: &Value,
-) -> (u16, String) {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("content-type", "application/json")
-        .body(HttpBody::from(body.to_string()))
-        .expect("a request");
-    let router = TowerToHyperService::new(simulator.control());
-    let response = router.call(request).await.expect("routers do not fail");
-    let status = response.status().as_u16();
-    let body = to_bytes(response.into_body(), 1 << 20).await;
-    let body = body.expect("it is all there").to_vec();
-    (status, String::from_utf8(body).expect("a text"))
-}
-
-async fn ask_json(
-    simulator: &Arc<Simulator>,
-    method: Method,
-    path: &str,
-    body: &Value,
-) -> (u16, Value) {
-    let (status, text) = ask(simulator, method, path, body).await;
-    (status, serde_json::from_str(&text).expect("JSON"))
-}
 
 fn hot() -> Value {
     json!({
@@ -54,7 +20,7 @@ async fn what_is_put_is_in_force_and_shown() {
     let options = Options::on_free_ports(directory.path());
     let simulator = Simulator::start(options).await.expect("it starts");
     let path = "/control/routing";
-    let (status, shown) = ask_json(&simulator, Method::GET, path, &Value::Null).await;
+    let (status, shown) = ask(&simulator, Method::GET, path, &Value::Null).await;
     assert_eq!((status, &shown["routes"]), (200, &json!([])));
     assert_eq!(shown["fallbackRoute"]["endpointNames"], json!(["events"]));
     assert!(
@@ -64,24 +30,21 @@ async fn what_is_put_is_in_force_and_shown() {
             .is_empty()
     );
 
-    let (status, put) = ask_json(&simulator, Method::PUT, path, &hot()).await;
+    let (status, put) = ask(&simulator, Method::PUT, path, &hot()).await;
     assert_eq!(status, 200, "{put}");
     assert_eq!(
-        ask_json(&simulator, Method::GET, path, &Value::Null).await,
+        ask(&simulator, Method::GET, path, &Value::Null).await,
         (200, put.clone())
     );
     // What is shown can be put again.
-    assert_eq!(
-        ask_json(&simulator, Method::PUT, path, &put).await,
-        (200, put)
-    );
+    assert_eq!(ask(&simulator, Method::PUT, path, &put).await, (200, put));
     let strings = simulator.info().custom_event_hub_connection_strings;
     assert!(strings["hot"].ends_with(";EntityPath=hot"));
 
     simulator.add_device("pump7", false, &[]).expect("new");
     simulator.remove_device("pump7").expect("it is there");
     let events = "/control/events?from=earliest&follow=false";
-    let (status, lines) = ask(
+    let (status, lines) = ask_text(
         &simulator,
         Method::GET,
         &format!("{events}&endpoint=hot"),
@@ -90,10 +53,10 @@ async fn what_is_put_is_in_force_and_shown() {
     .await;
     assert_eq!((status, lines.lines().count()), (200, 1));
     assert_eq!(
-        ask(&simulator, Method::GET, events, &Value::Null).await,
+        ask_text(&simulator, Method::GET, events, &Value::Null).await,
         (200, String::new())
     );
-    let (status, refused) = ask_json(
+    let (status, refused) = ask(
         &simulator,
         Method::GET,
         &format!("{events}&endpoint=cold"),
@@ -108,7 +71,7 @@ async fn what_is_put_is_in_force_and_shown() {
     );
 
     // Who follows an endpoint is let go when it is.
-    let following = ask(
+    let following = ask_text(
         &simulator,
         Method::GET,
         "/control/events?endpoint=hot",
@@ -134,7 +97,7 @@ async fn a_refusal_names_route_and_place() {
     let mut wrong = hot();
     wrong["routes"][0]["condition"] = "opType = 'x' AND\n 3".into();
     wrong["routes"][0]["endpointNames"] = json!(["cold"]);
-    let (status, refused) = ask_json(&simulator, Method::PUT, "/control/routing", &wrong).await;
+    let (status, refused) = ask(&simulator, Method::PUT, "/control/routing", &wrong).await;
     assert_eq!((status, &refused["error"]["code"]), (400, &json!(400_004)));
     let problems = refused["error"]["problems"].as_array().expect("a list");
     let [endpoint, condition] = problems.as_slice() else {
@@ -149,7 +112,7 @@ async fn a_refusal_names_route_and_place() {
         (&condition["line"], &condition["column"]),
         (&json!(1), &json!(14))
     );
-    let (_, kept) = ask_json(&simulator, Method::GET, "/control/routing", &Value::Null).await;
+    let (_, kept) = ask(&simulator, Method::GET, "/control/routing", &Value::Null).await;
     assert_eq!(kept["routes"], json!([]));
 
     for (body, field) in [
@@ -159,8 +122,7 @@ async fn a_refusal_names_route_and_place() {
         ),
         (json!([]), ""),
     ] {
-        let (status, refused) =
-            ask_json(&simulator, Method::POST, "/control/routing/test", &body).await;
+        let (status, refused) = ask(&simulator, Method::POST, "/control/routing/test", &body).await;
         assert_eq!(
             (status, &refused["error"]["problems"][0]["path"]),
             (400, &json!(field)),
@@ -168,7 +130,7 @@ async fn a_refusal_names_route_and_place() {
         );
     }
     let trial = json!({"message": {"body": "{}"}, "routingSource": "DeviceMessages"});
-    let (status, tried) = ask_json(&simulator, Method::POST, "/control/routing/test", &trial).await;
+    let (status, tried) = ask(&simulator, Method::POST, "/control/routing/test", &trial).await;
     assert_eq!(
         (status, &tried["routes"][0]["properties"]["name"]),
         (200, &json!("$fallback"))

@@ -2,13 +2,11 @@
 
 use std::path::Path;
 
-use axum::body::{Body as HttpBody, to_bytes};
-use axum::http::{Method, Request};
-use hyper::service::Service;
-use hyper_util::service::TowerToHyperService;
+use axum::http::Method;
 use serde_json::json;
 
 use super::*;
+use crate::control::asking::ask;
 use crate::simulator::pending::Intent;
 
 const WITHIN: Duration = Duration::from_secs(20);
@@ -34,21 +32,6 @@ async fn end(simulator: Arc<Simulator>) {
         }
     };
     timeout(WITHIN, gone).await.expect("nobody holds it");
-}
-
-async fn ask(simulator: &Arc<Simulator>, method: Method, path: &str, body: &Value) -> (u16, Value) {
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header("content-type", "application/json")
-        .body(HttpBody::from(body.to_string()))
-        .expect("a request");
-    let router = TowerToHyperService::new(simulator.control());
-    let response = router.call(request).await.expect("routers do not fail");
-    let status = response.status().as_u16();
-    let body = to_bytes(response.into_body(), 64 << 20).await;
-    let body = body.expect("it is all there");
-    (status, serde_json::from_slice(&body).unwrap_or_default())
 }
 
 async fn get(simulator: &Arc<Simulator>, path: &str) -> (u16, Value) {
