@@ -4,6 +4,7 @@
 //! no allocation; they are decoded when somebody reads them. The log forgets its oldest chunk beyond a fixed size:
 //! retention here is for people and tests, not an archive.
 
+mod filter;
 mod hubs;
 mod kept;
 mod partitions;
@@ -16,6 +17,8 @@ use hub_proto::property_bag;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+pub use self::filter::EventFilter;
+pub(crate) use self::filter::same;
 pub(crate) use self::hubs::{Come, EventHubs};
 pub(crate) use self::kept::Run;
 pub(crate) use self::partitions::{PARTITIONS, Partition, Placed};

@@ -67,14 +67,14 @@ mod workload;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use dps::{DpsLever, EnrollFault};
+pub use events::EventFilter;
 pub use history::{
     ConnectionEvent, ConnectionState, PropertyChange, Revision, RevisionSection, TwinRevisions,
 };
 pub use hub::{
     AgentCall, Credentials, DeviceKind, DevicePage, DeviceSearch, DeviceSummary, EdgeAgent,
-    EventBounds, EventFilter, FoundEvents, IdentityDetail, IdentityFault, InvokeError,
-    ModuleSummary, PageFrom, RoutingFault, SearchFault, SendError, TwinFault, WaitingMessage,
-    WaitingState,
+    EventBounds, FoundEvents, IdentityDetail, IdentityFault, InvokeError, ModuleSummary, PageFrom,
+    RoutingFault, SearchFault, SendError, TwinFault, WaitingMessage, WaitingState,
 };
 pub use journal::JournalError;
 pub use levers::{Lever, LinkState, Target};

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Fault;
-use crate::hub::EventQuery;
+use crate::events::EventFilter;
 
 /// Events that one answer may be limited to.
 pub(super) const MOST: usize = 1_000_000;
@@ -119,8 +119,8 @@ impl Asked {
         self.every("pointer").map(read).collect()
     }
 
-    pub(super) fn event_filter(&mut self) -> Result<EventQuery, Fault> {
-        Ok(EventQuery {
+    pub(super) fn event_filter(&mut self) -> Result<EventFilter, Fault> {
+        Ok(EventFilter {
             device: self.text("device"),
             module: self.text("module"),
             source: self.text("source"),
@@ -129,6 +129,7 @@ impl Asked {
             pointers: self.pointers()?,
             after_ms: self.time("after")?,
             before_ms: self.time("before")?,
+            ..EventFilter::default()
         })
     }
 

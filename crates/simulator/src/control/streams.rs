@@ -15,7 +15,7 @@ use super::asked::{Asked, MOST, event_number};
 use super::{Fault, Shared};
 use crate::routing::BUILT_IN;
 
-/// Events read under one lock.
+/// Events sent at once.
 const AT_ONCE: usize = 256;
 
 /// `GET /control/events`: one JSON object a line, oldest first, without end unless `follow=false` or a `limit`.
@@ -57,10 +57,9 @@ pub(super) async fn events(
                     return None;
                 }
                 // Without the endpoint the answer ends.
-                let (events, next) =
-                    simulator
-                        .hub()
-                        .search(&endpoint, from, &filter, left.min(AT_ONCE))?;
+                let most = left.min(AT_ONCE);
+                let found = simulator.hub().search(&endpoint, from, &filter, most);
+                let (events, next) = found.await?;
                 if !events.is_empty() {
                     let left = left - events.len();
                     let mut lines = String::new();

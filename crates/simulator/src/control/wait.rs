@@ -54,7 +54,7 @@ pub(super) async fn wait(
         tokio::pin!(stirred);
         stirred.as_mut().enable();
         let before = simulator.hub().moment();
-        let (missing, seen) = match look(&simulator, &mut wanted, before)? {
+        let (missing, seen) = match look(&simulator, &mut wanted, before).await? {
             Looked::Met(seen, moment) => {
                 return Ok(Json(json!({
                     "met": true,
@@ -96,10 +96,10 @@ fn in_vain(wanted: &str, within: usize, missing: &str, seen: Value, moment: Mome
     (StatusCode::GATEWAY_TIMEOUT, Json(body)).into_response()
 }
 
-fn look(simulator: &Simulator, wanted: &mut Wanted, now: Moment) -> Result<Looked, Fault> {
+async fn look(simulator: &Simulator, wanted: &mut Wanted, now: Moment) -> Result<Looked, Fault> {
     Ok(match wanted {
         Wanted::Ready => Looked::Met(json!({"hubHostName": simulator.hub().names.hub}), now),
-        Wanted::OfHub(condition) => simulator.hub().look(condition),
+        Wanted::OfHub(condition) => simulator.hub().look(condition).await,
         Wanted::Registration(id) => {
             let states = simulator.dps().registrations(None)?;
             let found = states.iter().find(|state| {

@@ -6,9 +6,9 @@
 use hub_proto::identity::Identity;
 use serde_json::{Value, json};
 
+use super::Hub;
 use super::comings::Coming;
-use super::search::same;
-use super::{EventQuery, Hub};
+use crate::events::{EventFilter, same};
 use crate::registry::Filter;
 
 /// A point in what happens: the number of the next event, and that of the next coming or going.
@@ -72,7 +72,7 @@ pub(crate) enum Condition {
     Event {
         /// As routes name it.
         endpoint: String,
-        filter: Box<EventQuery>,
+        filter: Box<EventFilter>,
         from: u64,
         count: usize,
         found: Vec<Value>,
@@ -97,7 +97,7 @@ impl Hub {
     }
 
     /// Holds a condition against how things are. One about events remembers how far it has read.
-    pub(crate) fn look(&self, condition: &mut Condition) -> Looked {
+    pub(crate) async fn look(&self, condition: &mut Condition) -> Looked {
         match condition {
             Condition::Connected(subject, since) => self.look_for_coming(subject, *since, true),
             Condition::Disconnected(subject, since) => self.look_for_coming(subject, *since, false),
@@ -113,7 +113,8 @@ impl Hub {
             } => {
                 let coming = self.moment().coming;
                 let most = *count - found.len();
-                let Some((more, next)) = self.search(endpoint, *from, filter, most) else {
+                let found_now = self.search(endpoint, *from, filter, most);
+                let Some((more, next)) = found_now.await else {
                     return Looked::Forgotten;
                 };
                 found.extend(more);

@@ -1,7 +1,7 @@
 //! The registry's devices, gone through a slice of time at a time: there may be very many, and the hub waits meanwhile.
 //!
-//! Whoever goes through them gives way between two slices ([`Hub::give_way`](super::Hub::give_way)). What was there when
-//! they began, and stays, is seen once; what changes meanwhile may be seen as it was before or after.
+//! Whoever goes through them gives way between two slices ([`Hub::give_way`](super::Hub::give_way)). What was there
+//! when they began, and stays, is seen once; what changes meanwhile may be seen as it was before or after.
 
 use std::ops::{Bound, ControlFlow, RangeBounds};
 use std::time::{Duration, Instant};
@@ -17,8 +17,9 @@ const SLICE: Duration = Duration::from_micros(500);
 pub(super) const STRIDE: usize = 16;
 
 impl Core {
-    /// Shows devices from a place on, in the order of their ids, for a slice of time. Returns the last one that was seen,
-    /// or nothing when there are no more or no more are wanted. Those that a condition rules out by their ids are passed by.
+    /// Shows devices from a place on, in the order of their ids, for a slice of time. Returns the last one that was
+    /// seen, or nothing when there are no more or no more are wanted. Those that a condition rules out by their ids are
+    /// passed by.
     pub(super) fn walk<'c>(
         &'c self,
         condition: Option<&'c Query>,

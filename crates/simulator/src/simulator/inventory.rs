@@ -6,9 +6,10 @@ use serde_json::Value;
 use super::Simulator;
 use crate::control::dps_overview;
 use crate::dps::EnrollFault;
+use crate::events::EventFilter;
 use crate::hub::{
-    DevicePage, DeviceSearch, EventBounds, EventFilter, FoundEvents, IdentityDetail, IdentityFault,
-    PageFrom, TwinFault, WaitingMessage,
+    DevicePage, DeviceSearch, EventBounds, FoundEvents, IdentityDetail, IdentityFault, PageFrom,
+    TwinFault, WaitingMessage,
 };
 use crate::precondition::Precondition;
 

@@ -85,13 +85,20 @@ impl Wanted {
                 .filter(|text| !text.is_empty())
                 .map(str::to_owned)
         };
+        let of = self.of.parse::<Identity>().ok();
+        let property = given(&self.property).map(|text| match text.split_once('=') {
+            Some((name, value)) => (name.trim().to_owned(), Some(value.trim().to_owned())),
+            None => (text, None),
+        });
         EventFilter {
-            of: self.of.parse::<Identity>().ok(),
-            device: given(&self.device),
-            module: given(&self.module),
-            property: given(&self.property),
-            text: given(&self.text),
+            device: of.as_ref().map(|of| of.device_id().to_owned()),
+            module: of.and_then(|of| of.module_id().map(str::to_owned)),
+            device_part: given(&self.device),
+            module_part: given(&self.module),
+            properties: property.into_iter().collect(),
+            text_in_any_case: given(&self.text),
             source: given(&self.source),
+            ..EventFilter::default()
         }
     }
 }
@@ -158,5 +165,32 @@ impl Reader {
                     .data(data.to_string());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_person_typed_is_what_is_looked_for() {
+        let wanted = Wanted {
+            of: "edge01/light".into(),
+            device: " ".into(),
+            module: " amp ".into(),
+            property: " kind = flow".into(),
+            text: "Alarm".into(),
+            ..Wanted::default()
+        };
+        let meant = EventFilter {
+            device: Some("edge01".into()),
+            module: Some("light".into()),
+            module_part: Some("amp".into()),
+            properties: vec![("kind".into(), Some("flow".into()))],
+            text_in_any_case: Some("Alarm".into()),
+            ..EventFilter::default()
+        };
+        assert_eq!(wanted.filter(), meant);
+        assert_eq!(Wanted::default().filter(), EventFilter::default());
     }
 }

@@ -3,9 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use crate::events::EventFilter;
 use crate::hub::{
-    DeviceKind, DevicePage, DeviceSearch, EventBounds, EventFilter, FoundEvents, PageFrom, Step,
-    WaitingState, Wanted,
+    DeviceKind, DevicePage, DeviceSearch, EventBounds, FoundEvents, PageFrom, Step, WaitingState,
+    Wanted,
 };
 use crate::precondition::Precondition;
 
@@ -254,49 +255,49 @@ fn events_are_found_by_all_that_is_asked_for() {
     assert_eq!(find(none()), [1, 2, 3]);
     assert_eq!(
         find(EventFilter {
-            device: text("pump"),
+            device_part: text("pump"),
             ..none()
         }),
         [1, 3]
     );
     assert_eq!(
         find(EventFilter {
-            of: Some(identity("press4")),
+            device: text("press4"),
             ..none()
         }),
         [2]
     );
     assert_eq!(
         find(EventFilter {
-            of: Some(identity("press")),
+            device: text("press"),
             ..none()
         }),
         [] as [u64; 0]
     );
     assert_eq!(
         find(EventFilter {
-            property: text("kind"),
+            properties: vec![("kind".to_owned(), None)],
             ..none()
         }),
         [1, 2]
     );
     assert_eq!(
         find(EventFilter {
-            property: text("kind = force"),
+            properties: vec![("kind".to_owned(), text("force"))],
             ..none()
         }),
         [2]
     );
     assert_eq!(
         find(EventFilter {
-            property: text("contentType=text/plain"),
+            properties: vec![("contentType".to_owned(), text("text/plain"))],
             ..none()
         }),
         [1]
     );
     assert_eq!(
         find(EventFilter {
-            text: text("ALARM"),
+            text_in_any_case: text("ALARM"),
             ..none()
         }),
         [1]
@@ -304,14 +305,14 @@ fn events_are_found_by_all_that_is_asked_for() {
     assert_eq!(
         find(EventFilter {
             source: text("telemetry"),
-            device: text("4"),
+            device_part: text("4"),
             ..none()
         }),
         [2]
     );
     assert_eq!(
         find(EventFilter {
-            module: text("m"),
+            module_part: text("m"),
             ..none()
         }),
         [] as [u64; 0]
