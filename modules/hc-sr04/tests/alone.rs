@@ -177,7 +177,7 @@ fn every_mistake_of_the_set_up_is_told_at_once() {
             "hc-sr04 is set up wrongly:",
             "BAY_LOG is \"loud\": must be error, warn, info, debug or trace",
             "IOTEDGE_WORKLOADURI is not set, and neither is EdgeHubConnectionString, IOTHUB_DEVICE_CONNECTION_STRING or IOTHUB_DEVICE_SECURITY_TYPE: nothing says who this is",
-            "BAY_BOARD is \"bread\": no board is called \"bread\": write sim:PATH with the socket of a simulated board, as in sim:/run/bay/board.sock",
+            "BAY_BOARD is \"bread\": no board is called \"bread\": write linux: with the parts of this machine, as in linux:trigger=GPIO23,echo=GPIO24, or sim:PATH with the socket of a simulated board, as in sim:/run/bay/board.sock",
             "BAY_WINDOW_SIZE is \"4\": must be an odd number, so that the median is one of the measurements",
         ]
     );
