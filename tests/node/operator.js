@@ -87,13 +87,14 @@ const scenarios = {
       id: prefix,
       schemaVersion: '1.0',
       content: { deviceContent: { 'properties.desired.heating': true } },
-      targetCondition: "tags.site='north'",
+      // Other tests have devices in the same hub.
+      targetCondition: `tags.place='${prefix}'`,
       priority: 10,
     };
     const made = await body(registry.addConfiguration(configuration));
     const device = { deviceId: `${prefix}-heated` };
     await registry.create(device);
-    await registry.updateTwin(device.deviceId, { tags: { site: 'north' } }, '*');
+    await registry.updateTwin(device.deviceId, { tags: { place: prefix } }, '*');
     const heated = await body(registry.getTwin(device.deviceId));
     const counted = await body(registry.getConfiguration(prefix));
     const changed = await body(registry.updateConfiguration({ ...made, priority: 11 }));
