@@ -84,7 +84,7 @@ impl EventReader {
         let mut out = SASL.to_vec();
         let init = [Field::Symbol("PLAIN"), Field::Binary(plain.as_bytes())];
         frame(&mut out, 1, SASL_INIT, &init);
-        reader.stream.write_all(&out).await?;
+        reader.send(&out).await?;
         reader.expect_header(SASL).await?;
         loop {
             let (code, fields, _) = reader.read_frame().await?;
@@ -109,7 +109,7 @@ impl EventReader {
             BEGIN,
             &[Field::Null, Field::Uint(0), window, Field::Uint(PLENTY)],
         );
-        reader.stream.write_all(&out).await?;
+        reader.send(&out).await?;
         reader.expect_header(AMQP).await?;
         for expected in [OPEN, BEGIN] {
             let (code, ..) = reader.read_frame().await?;
@@ -172,7 +172,7 @@ impl EventReader {
             Field::Uint(PLENTY),
         ];
         frame(&mut out, 0, FLOW, &flow);
-        Ok(self.stream.write_all(&out).await?)
+        self.send(&out).await
     }
 
     /// Ends all links, so that partitions can be read anew.
@@ -189,7 +189,7 @@ impl EventReader {
                 &[Field::Uint(handle), Field::Bool(true)],
             );
         }
-        Ok(self.stream.write_all(&out).await?)
+        self.send(&out).await
     }
 
     /// The next event, whenever it comes. Safe to drop and ask again.
@@ -244,6 +244,12 @@ impl EventReader {
                 return Ok(Delivery { partition, message });
             }
         }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> Result<(), ProbeError> {
+        self.stream.write_all(bytes).await?;
+        // A task that has had its share of time is told to write later, and what it wrote then waits within TLS.
+        Ok(self.stream.flush().await?)
     }
 
     async fn expect_header(&mut self, header: [u8; 8]) -> Result<(), ProbeError> {
