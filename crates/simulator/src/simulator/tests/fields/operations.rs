@@ -4,6 +4,7 @@ mod control;
 mod devices;
 mod enrolling;
 mod fleet;
+mod testing;
 mod work;
 
 use serde_json::Value;
@@ -127,5 +128,7 @@ pub(super) fn every(simulator: &Simulator) -> Vec<Operation> {
     all.extend(devices::registering(simulator));
     all.extend(on(Face::Control, control::told(), ""));
     all.extend(on(Face::Control, work::of_control(), ""));
+    all.extend(on(Face::Control, testing::told(), ""));
+    all.extend(on(Face::Https, testing::blobs(), ""));
     all
 }
