@@ -366,6 +366,7 @@ def test_an_import_or_export_that_cannot_be_is_refused_or_fails(jobs, container)
     assert job.failure_reason.startswith("BlobContainerValidationError: cannot read devices.txt")
     job = finished(jobs, JobProperties(type="export", output_blob_container_uri=container.unsigned))
     assert job.status == "failed"
+    assert job.failure_reason.startswith("BlobContainerValidationError: cannot write devices.txt")
     assert "403" in job.failure_reason
     # Cancelling what is over changes nothing.
     assert jobs.cancel_import_export_job(job.job_id) is None

@@ -122,16 +122,20 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         let status = response.status();
         let body = Body::new(response.into_body());
         let body = axum::body::to_bytes(body, asking.longest_answer).await?;
-        Ok((status, body))
+        Ok::<_, Reason>((status, body))
     };
     tokio::pin!(connection);
     tokio::pin!(answer);
-    let mut open = true;
+    let (mut open, mut broken) = (true, None);
     loop {
         tokio::select! {
-            answer = &mut answer => return answer,
+            answer = &mut answer => return match (answer, broken) {
+                (Err(_), Some(error)) => Err(Reason::from(error)),
+                (answer, _) => answer,
+            },
+            // Who refuses a request may hang up before it is read: the answer is there all the same.
             ended = &mut connection, if open => {
-                ended?;
+                broken = ended.err();
                 open = false;
             }
         }
