@@ -64,6 +64,7 @@ use hub_proto::identity::Identity;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use administration::{Step, Wanted};
 pub use agents::{AgentCall, EdgeAgent};
@@ -94,7 +95,7 @@ pub use routing::RoutingFault;
 pub use sending::SendError;
 pub(crate) use sign_in::Proof;
 pub(crate) use transfers::{
-    ConfigurationImport, DeviceImport, ImportStep, Line, Lines, PutWhen, Unreadable,
+    ConfigurationImport, DeviceImport, Errand, ImportStep, Line, Lines, PutWhen, Unreadable,
 };
 pub use twins::TwinFault;
 pub(crate) use waiting::{Condition, Looked, Moment, Subject};
@@ -184,6 +185,8 @@ pub(crate) struct Core {
     agents: agents::Agents,
     /// Which devices scheduled jobs have still to do.
     jobs: jobs::Agenda,
+    /// Tells whoever carries out an import or export that it is over; nobody does without.
+    errand: Option<CancellationToken>,
     /// Deliveries that leave when the journal has what they are about.
     outgoing: Vec<(Arc<Mailbox>, Delivery)>,
     trace: Arc<Trace>,
@@ -385,6 +388,7 @@ impl Core {
             assigning: assigning::Assigning::default(),
             agents: agents::Agents::default(),
             jobs: jobs::Agenda::default(),
+            errand: None,
             outgoing: Vec::new(),
             trace,
             observed: Vec::new(),

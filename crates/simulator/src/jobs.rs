@@ -84,13 +84,13 @@ impl Hub {
         let Some(staff) = self.work.staff.get() else {
             return;
         };
-        if let Some(id) = self.open_transfer() {
+        if self.begin_transfers() {
             let (hub, authority_pem) = (self.clone(), staff.authority_pem.clone());
             let stop = staff.stop.clone();
             staff.tasks.spawn(async move {
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = transferring::carry_out(&hub, &id, &authority_pem) => {}
+                    () = transferring::work(&hub, &authority_pem) => {}
                 }
             });
         }

@@ -146,6 +146,8 @@ impl Core {
         fresh.comings = std::mem::take(&mut self.comings);
         // Whoever carries jobs out lives on, and there is to be one only.
         fresh.jobs = self.jobs.next();
+        self.call_errand_off();
+        fresh.errand = self.errand.take();
         *self = fresh;
         self.journal.stage(Kind::Restored, &payload);
         self.wake(host);

@@ -3,7 +3,8 @@
 //! What a job goes through is here; `crate::jobs` moves the blobs. Lines of an import are done in small groups, each of
 //! which is one frame of the journal together with how far the import has come.
 //!
-//! **Invariant:** no line of an import is done twice, whenever the hub is killed.
+//! **Invariant:** no line of an import is done twice, whenever the hub is killed, and whatever state takes the place of
+//! another.
 
 mod exporting;
 mod importing;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use hub_proto::time;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 pub(crate) use importing::{
     ConfigurationImport, DeviceImport, ImportStep, Line, Lines, PutWhen, Unreadable,
@@ -23,6 +25,16 @@ use super::jobs::JobFault;
 use super::{Core, Hub};
 use crate::change::Change;
 use crate::registry::{Direction, End, Transfer, TransferState, TransferStep};
+
+/// The transfer that somebody carries out.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    pub(crate) id: String,
+    pub(crate) transfer: Transfer,
+    /// Cancelled, under the hub's lock, once nothing may come of it any more: the transfer is over, or another state has
+    /// taken the place of the one that it belongs to.
+    pub(crate) over: CancellationToken,
+}
 
 impl Hub {
     /// Takes a job on that imports or exports devices; one at a time, as documented.
@@ -35,8 +47,7 @@ impl Hub {
     ) -> Result<Value, JobFault> {
         let id = uuid::Uuid::new_v4().to_string();
         let mut core = self.lock();
-        let mut transfers = core.registry.transfers.values();
-        if transfers.any(|other| other.ended().is_none()) {
+        if core.open_transfer().is_some() {
             return Err(JobFault::Quota);
         }
         let shown = document(&id, &transfer);
@@ -87,34 +98,38 @@ impl Hub {
         self.commit(&mut core).map_err(JobFault::Journal)
     }
 
-    /// The one that is not over, if there is one.
-    pub(crate) fn open_transfer(&self) -> Option<String> {
-        let core = self.lock();
-        let mut transfers = core.registry.transfers.iter();
-        let open = transfers.find(|(_, transfer)| transfer.ended().is_none());
-        open.map(|(id, _)| id.clone())
+    /// Whether somebody has to begin with the transfers: one is open, and nobody carries it out. It is theirs then.
+    pub(crate) fn begin_transfers(&self) -> bool {
+        let mut core = self.lock();
+        let begins = core.errand.is_none() && core.open_transfer().is_some();
+        if begins {
+            core.errand = Some(CancellationToken::new());
+        }
+        begins
     }
 
-    /// Says that it is under way; nothing when it is over.
-    pub(crate) fn begin_transfer(&self, id: &str) -> Option<Transfer> {
+    /// What whoever carries transfers out has to do next, and says that it is under way. With nothing they are done.
+    pub(crate) fn next_errand(&self) -> Option<Errand> {
         let mut core = self.lock();
-        let transfer = core.registry.transfers.get(id)?;
-        if transfer.ended().is_some() {
-            return None;
-        }
-        let transfer = transfer.clone();
+        core.errand = None;
+        let (id, transfer) = core.open_transfer()?;
+        let (id, transfer) = (id.clone(), transfer.clone());
+        let over = CancellationToken::new();
+        core.errand = Some(over.clone());
         if transfer.state == TransferState::Enqueued {
-            core.step_transfer(id, TransferStep::Begun);
+            core.step_transfer(&id, TransferStep::Begun);
             self.keep_transfer(&mut core);
         }
-        Some(transfer)
+        Some(Errand { id, transfer, over })
     }
 
-    /// It is over, unless it was already.
-    pub(crate) fn end_transfer(&self, id: &str, end: End, reason: Option<String>) {
+    /// It is over, unless nothing may come of it any more.
+    pub(crate) fn end_errand(&self, errand: &Errand, end: End, reason: Option<String>) {
         let mut core = self.lock();
-        core.end_transfer(id, end, reason, Timestamp::now());
-        self.keep_transfer(&mut core);
+        if !errand.over.is_cancelled() {
+            core.end_transfer(&errand.id, end, reason, Timestamp::now());
+            self.keep_transfer(&mut core);
+        }
     }
 
     /// What is staged stays so until the journal can be written, and nobody is told of it before.
@@ -133,10 +148,24 @@ impl Core {
         });
     }
 
+    /// The one that is not over, if there is one.
+    fn open_transfer(&self) -> Option<(&String, &Transfer)> {
+        let mut transfers = self.registry.transfers.iter();
+        transfers.find(|(_, transfer)| transfer.ended().is_none())
+    }
+
     fn end_transfer(&mut self, id: &str, end: End, reason: Option<String>, at: Timestamp) {
         let open = self.registry.transfers.get(id);
         if open.is_some_and(|transfer| transfer.ended().is_none()) {
             self.step_transfer(id, TransferStep::Ended { end, at, reason });
+            self.call_errand_off();
+        }
+    }
+
+    /// Nothing comes any more of what somebody carries out, who is to look for what is next.
+    pub(super) fn call_errand_off(&self) {
+        if let Some(over) = &self.errand {
+            over.cancel();
         }
     }
 }

@@ -1,11 +1,9 @@
 //! One import or export, from its first blob to its last.
 
-use std::sync::Arc;
-
 use hub_proto::error::ErrorCode;
 
 use super::blobs;
-use crate::hub::{Hub, Lines};
+use crate::hub::{Errand, Hub, Lines};
 use crate::registry::{Container, Direction, End, Transfer};
 use crate::service::{read_configuration, read_device};
 use crate::with_causes;
@@ -15,22 +13,31 @@ const ERRORS_BLOB: &str = "importErrors.log";
 /// Lines between which others have their turn at the hub.
 const LINES_AT_ONCE: usize = 32;
 
-/// Carries out a transfer, from where a restart left it. How it ended is in the registry afterwards.
-pub(super) async fn carry_out(hub: &Arc<Hub>, id: &str, authority_pem: &str) {
-    let Some(transfer) = hub.begin_transfer(id) else {
-        return;
-    };
+/// Carries out transfers, each from where a restart left it, until none is open. How they ended is in the registry.
+pub(super) async fn work(hub: &Hub, authority_pem: &str) {
+    while let Some(errand) = hub.next_errand() {
+        tokio::select! {
+            biased;
+            // What is dropped here may have got anywhere, but does not reach for anybody's blobs any more.
+            () = errand.over.cancelled() => {}
+            () = carry_out(hub, &errand, authority_pem) => {}
+        }
+    }
+}
+
+async fn carry_out(hub: &Hub, errand: &Errand, authority_pem: &str) {
+    let transfer = &errand.transfer;
     let done = match &transfer.direction {
         Direction::Export { exclude_keys } => {
-            export(hub, &transfer, *exclude_keys, authority_pem).await
+            export(hub, transfer, *exclude_keys, authority_pem).await
         }
-        Direction::Import { input, .. } => import(hub, id, &transfer, input, authority_pem).await,
+        Direction::Import { input, .. } => import(hub, errand, input, authority_pem).await,
     };
     let (end, reason) = match done {
         Ok(()) => (End::Completed, None),
         Err(reason) => (End::Failed, Some(reason)),
     };
-    hub.end_transfer(id, end, reason);
+    hub.end_errand(errand, end, reason);
 }
 
 async fn export(
@@ -59,11 +66,11 @@ async fn export(
 
 async fn import(
     hub: &Hub,
-    id: &str,
-    transfer: &Transfer,
+    errand: &Errand,
     input: &Container,
     authority_pem: &str,
 ) -> Result<(), String> {
+    let Errand { id, transfer, .. } = errand;
     let devices = read(input, &transfer.devices_blob, authority_pem).await?;
     let configurations = match &transfer.configurations_blob {
         Some(blob) => read(input, blob, authority_pem).await?,
@@ -93,8 +100,8 @@ async fn import(
             done,
             of,
         };
-        if !hub.import(id, lines) {
-            // It was cancelled.
+        if !hub.import(errand, lines) {
+            // Nothing may come of it any more.
             return Ok(());
         }
         hub.give_way().await;

@@ -9,7 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::*;
 use crate::jobs::Staff;
-use crate::registry::{Job, JobState, Task};
+use crate::registry::{Container, Direction, End, Job, JobState, Task, Transfer, TransferState};
 
 fn job(task: Task) -> Job {
     let now = Timestamp::now();
@@ -288,4 +288,38 @@ async fn a_call_of_a_state_that_is_gone_changes_nothing_in_the_next() {
     let again = call(1).expect("the device's turn, as in the state");
     hub.call_for_job(&again).await;
     assert_eq!(statistics(&hub, "j1")["failedCount"], 1, "nobody is there");
+}
+
+#[test]
+fn what_a_transfer_of_a_state_that_is_gone_comes_to_is_not_for_the_next() {
+    let hub = Arc::new(hub(None));
+    let made = hub.enqueue_transfer(Transfer {
+        direction: Direction::Export { exclude_keys: true },
+        output: Container::new("http://127.0.0.1/container"),
+        devices_blob: "devices.txt".to_owned(),
+        configurations_blob: None,
+        created: Timestamp::now(),
+        state: TransferState::Enqueued,
+    });
+    let id = made.expect("the first")["jobId"].clone();
+    let status = || {
+        hub.transfer(id.as_str().expect("an id"))
+            .expect("it is there")["status"]
+            .clone()
+    };
+    assert!(
+        hub.begin_transfers() && !hub.begin_transfers(),
+        "one does it"
+    );
+    let before = hub.next_errand().expect("it is open");
+    let state = hub.lock().state().expect("in memory");
+    put(&hub, state);
+    assert!(before.over.is_cancelled());
+    hub.end_errand(&before, End::Failed, None);
+    assert_eq!(status(), "running");
+    assert!(!hub.begin_transfers(), "whoever did it lives on");
+    let again = hub.next_errand().expect("it is open, as in the state");
+    hub.end_errand(&again, End::Completed, None);
+    assert_eq!(status(), "completed");
+    assert!(hub.next_errand().is_none() && !hub.begin_transfers());
 }

@@ -5,7 +5,7 @@ use hub_proto::identity::Identity;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Core, Hub};
+use super::{Core, Errand, Hub};
 use crate::hub::{IdentityFault, Step, TwinFault, Wanted};
 use crate::precondition::Precondition;
 use crate::registry::{Configuration, Direction, ImportProgress, TransferStep};
@@ -101,9 +101,9 @@ impl Hub {
     }
 
     /// Does some lines, each of which may fail without the others; says whether to go on.
-    pub(crate) fn import(&self, id: &str, lines: Lines) -> bool {
+    pub(crate) fn import(&self, errand: &Errand, lines: Lines) -> bool {
         let mut core = self.lock();
-        if core.import_progress(id).is_none() {
+        if errand.over.is_cancelled() {
             return false;
         }
         core.together(|core| {
@@ -122,7 +122,7 @@ impl Hub {
                 of: lines.of,
                 errors,
             };
-            core.step_transfer(id, TransferStep::Imported { progress });
+            core.step_transfer(&errand.id, TransferStep::Imported { progress });
         });
         self.keep_transfer(&mut core);
         true

@@ -129,6 +129,19 @@ impl Bench {
             .expect("it ends")
     }
 
+    /// Waits until an import has made that device.
+    async fn until_there(&self, id: &str) {
+        let path = format!("/devices/{id}");
+        let there = async {
+            while self.ask("GET", &path, Value::Null).await.status != 200 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(20), there)
+            .await
+            .expect("it comes");
+    }
+
     async fn device(&self, id: &str) -> Value {
         self.ask("GET", &format!("/devices/{id}"), Value::Null)
             .await
@@ -471,14 +484,7 @@ async fn an_import_goes_on_after_a_restart_where_it_was() {
         let id = made.body["jobId"].as_str().expect("an id").to_owned();
         let stop = bench.employ();
         // The first group of lines is in; then the hub is gone.
-        let begun = async {
-            while bench.ask("GET", "/devices/d000", Value::Null).await.status != 200 {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(Duration::from_secs(20), begun)
-            .await
-            .expect("it begins");
+        bench.until_there("d000").await;
         stop.cancel();
         id
     };
@@ -500,4 +506,35 @@ async fn an_import_goes_on_after_a_restart_where_it_was() {
     let statistics = bench.ask("GET", "/statistics/devices", Value::Null).await;
     assert_eq!(statistics.body["totalDeviceCount"], 250);
     stop.cancel();
+}
+
+#[tokio::test]
+async fn an_import_is_done_once_when_a_state_from_its_midst_comes_back() {
+    let (storage, bench) = (Storage::open().await, Bench::new());
+    let lines: Vec<String> = (0..250)
+        .map(|number| json!({"id": format!("d{number:03}"), "importMode": "create"}).to_string())
+        .collect();
+    storage.put("devices.txt", &lines.join("\n"));
+    let _stop = bench.employ();
+    let made = bench.ask("POST", "/jobs/create", import(&storage)).await;
+    let id = made.body["jobId"].as_str().expect("an id").to_owned();
+    bench.until_there("d000").await;
+    let state = bench.hub().lock().state().expect("in memory");
+    bench.until_there("d100").await;
+    {
+        let hub = bench.hub();
+        let mut core = hub.lock();
+        core.put(state, "localhost").expect("a state");
+        hub.commit_restored(&mut core).expect("in memory");
+    }
+    let _stop = bench.employ();
+    let done = bench.until_over(&id).await;
+    assert_eq!(done["status"], "completed");
+    assert_eq!(
+        storage.text("importErrors.log").as_deref(),
+        Some(""),
+        "no line was done twice"
+    );
+    let statistics = bench.ask("GET", "/statistics/devices", Value::Null).await;
+    assert_eq!(statistics.body["totalDeviceCount"], 250, "none was skipped");
 }
