@@ -1,0 +1,21 @@
+//! The operator's service: devices come from stock into projects, bays are put on a map and show their truth live, and
+//! drivers book them.
+//!
+//! It speaks to IoT Hub and the provisioning service as any back end does, by their service APIs and the event endpoint,
+//! so it runs unchanged on Azure and on the simulator.
+//!
+//! - [`store`] is the database, one file or PostgreSQL, and who is told of changes;
+//! - [`hub`] is what it asks of the hub;
+//! - [`people`] is who asks, and what they may.
+//!
+//! It is *not* an IoT hub, and decides nothing a bay has to decide: a bay's lamp and its verdict are right without it.
+//!
+//! **Invariant:** what was answered with success is in the database.
+
+pub mod app;
+pub mod audit;
+pub mod hub;
+pub mod people;
+pub mod problem;
+pub mod settings;
+pub mod store;

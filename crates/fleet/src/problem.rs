@@ -1,0 +1,131 @@
+//! What a request that cannot be done is answered with: a problem document, RFC 9457.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::hub::HubError;
+use crate::store::StoreError;
+
+/// Why a request was not done. The text names the place and the cure.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// The HTTP status.
+    pub status: u16,
+    /// A short word for programs, such as `bay-is-booked`.
+    pub code: &'static str,
+    /// What is wrong, for people.
+    pub detail: String,
+    /// The field of the request that is wrong, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'static str>,
+}
+
+impl Problem {
+    /// A problem with its status and word.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            status: status.as_u16(),
+            code,
+            detail: detail.into(),
+            field: None,
+        }
+    }
+
+    /// 400: a field is not what it has to be.
+    pub fn field(field: &'static str, detail: impl Into<String>) -> Self {
+        Self {
+            field: Some(field),
+            ..Self::new(StatusCode::BAD_REQUEST, "invalid", detail)
+        }
+    }
+
+    /// 404: also for what there is, but not for this caller.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            format!("There is no such {what}, or you may not see it."),
+        )
+    }
+
+    /// 409: what is there does not allow it.
+    pub fn conflict(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
+    /// 403: this caller may not.
+    pub fn forbidden(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail)
+    }
+
+    /// 401: nobody knows who asks.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        let detail = "Sign in, or send a token: Authorization: Bearer TOKEN.";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+    }
+
+    /// 412: somebody else was quicker.
+    #[must_use]
+    pub fn changed() -> Self {
+        let detail = "It was changed since you read it: read it again, and send its new entity tag as If-Match.";
+        Self::new(StatusCode::PRECONDITION_FAILED, "changed", detail)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let media_type = HeaderValue::from_static("application/problem+json");
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, media_type);
+        if status == StatusCode::UNAUTHORIZED {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    /// A failing database is this side's trouble: 503, so that the caller tries again.
+    fn from(error: StoreError) -> Self {
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "a request failed for the database's sake"
+        );
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "database",
+            "The database does not answer. Try again in a moment.",
+        )
+    }
+}
+
+impl From<sqlx::Error> for Problem {
+    fn from(error: sqlx::Error) -> Self {
+        StoreError::from(error).into()
+    }
+}
+
+impl From<HubError> for Problem {
+    fn from(error: HubError) -> Self {
+        let (status, code) = match &error {
+            HubError::Unknown => (StatusCode::NOT_FOUND, "not-at-the-hub"),
+            HubError::Offline => (StatusCode::CONFLICT, "device-offline"),
+            HubError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "device-silent"),
+            HubError::Throttled { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hub-busy"),
+            HubError::Refused { .. } | HubError::Unreachable(_) => {
+                (StatusCode::BAD_GATEWAY, "hub-failed")
+            }
+        };
+        Self::new(status, code, error.to_string())
+    }
+}

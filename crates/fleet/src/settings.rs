@@ -1,0 +1,49 @@
+//! How the service was started.
+
+use std::net::SocketAddr;
+
+use transport::Trust;
+
+/// Where everything is, and what opens it. Its `Debug` shows no secret.
+#[derive(Clone)]
+pub struct Settings {
+    /// Where pages and API are served.
+    pub listen: SocketAddr,
+    /// How people reach them from elsewhere, without a slash at the end: `https://parking.example`.
+    pub public_url: String,
+    /// `sqlite:FILE` or `postgres://…`.
+    pub database: String,
+    /// The hub's service connection string.
+    pub hub: String,
+    /// The provisioning service's connection string.
+    pub provisioning: String,
+    /// What devices of this provisioning service are told: its id scope.
+    pub id_scope: String,
+    /// The Event Hubs-compatible endpoint's connection string.
+    pub events: String,
+    /// The consumer group the service reads events by: its own, or it competes with others.
+    pub consumer_group: String,
+    /// Whom to trust for all three.
+    pub trust: Trust,
+    /// The group new devices of the stock are enrolled in.
+    pub stock_group: String,
+    /// A device that has said nothing for so many seconds is silent, and its bay unknown.
+    pub silent_after_s: u32,
+    /// A booking soon to begin shows so many seconds before.
+    pub reserved_soon_s: u32,
+    /// A booking nobody came for is over so many seconds after its begin.
+    pub no_show_after_s: u32,
+    /// Days for which every change of occupancy is kept; after them only the hours' sums are.
+    pub history_days: u32,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("listen", &self.listen)
+            .field("public_url", &self.public_url)
+            .field("consumer_group", &self.consumer_group)
+            .field("id_scope", &self.id_scope)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+use super::*;
+
+/// A database of this test's own, in a file.
+async fn store() -> (Store, tempfile::TempDir) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let address = format!(
+        "sqlite:{}",
+        directory.path().join("inner/fleet.db").display()
+    );
+    (Store::open(&address).await.expect("a database"), directory)
+}
+
+async fn customer(tx: &mut Transaction, id: &str) -> Result<(), StoreError> {
+    let insert =
+        sqlx::query("INSERT INTO customers (id, name, created_at) VALUES ($1, 'Town', 1)").bind(id);
+    insert.execute(&mut **tx).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_committed_is_told_and_what_is_not_is_not() {
+    let (store, _directory) = store().await;
+    let mut changes = store.changes();
+    let mut tx = store.begin().await.expect("a transaction");
+    customer(&mut tx, "lost").await.expect("it is written");
+    tx.tell(Kind::Project, "lost");
+    drop(tx);
+    let mut tx = store.begin().await.expect("a transaction");
+    customer(&mut tx, "kept").await.expect("it is written");
+    tx.tell(Kind::Project, "kept");
+    tx.commit().await.expect("it is committed");
+    assert_eq!(changes.next().await.expect("a change").id, "kept");
+    let ids: Vec<(String,)> = sqlx::query_as("SELECT id FROM customers")
+        .fetch_all(store.reader())
+        .await
+        .expect("rows");
+    assert_eq!(ids, [("kept".to_owned(),)]);
+}
+
+#[tokio::test]
+async fn errors_say_what_kind_they_are() {
+    let (store, _directory) = store().await;
+    let mut tx = store.begin().await.expect("a transaction");
+    customer(&mut tx, "one").await.expect("it is written");
+    assert!(
+        customer(&mut tx, "one")
+            .await
+            .expect_err("it is there")
+            .is_taken()
+    );
+    let project = sqlx::query(
+        "INSERT INTO projects (id, customer_id, name, enrollment_group_id, created_at) VALUES ('p', 'nobody', 'P', 'g', 1)",
+    );
+    let error = StoreError::from(
+        project
+            .execute(&mut *tx)
+            .await
+            .expect_err("no such customer"),
+    );
+    assert!(error.is_missing_reference(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_database_is_opened_again_and_a_newer_one_is_not() {
+    let (store, directory) = store().await;
+    sqlx::query("INSERT INTO migrations (number, name) VALUES (999, 'later')")
+        .execute(&store.writer)
+        .await
+        .expect("a row");
+    let address = format!(
+        "sqlite:{}",
+        directory.path().join("inner/fleet.db").display()
+    );
+    let error = Store::open(&address).await.expect_err("it is newer");
+    assert!(error.to_string().contains("newer release"), "{error}");
+    sqlx::query("DELETE FROM migrations WHERE number = 999")
+        .execute(&store.writer)
+        .await
+        .expect("it goes");
+    Store::open(&address).await.expect("a second one beside it");
+}
+
+#[tokio::test]
+async fn an_address_that_is_none_says_what_one_is() {
+    for address in ["", "fleet.db", "mysql://somewhere"] {
+        let error = Store::open(address).await.expect_err(address);
+        assert!(error.to_string().contains("sqlite:FILE"), "{error}");
+    }
+}
