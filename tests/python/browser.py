@@ -51,8 +51,14 @@ class Page:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def one(self, selector):
-        found = self.all(selector)
-        assert len(found) == 1, f"{selector}: {len(found)} elements"
+        """The only such element: a page that is being built, or changed for another, has it in a moment."""
+        found = []
+
+        def alone():
+            found[:] = self.all(selector)
+            return len(found) == 1
+
+        self._until(f"{selector} is there once", alone, BOUND)
         return found[0]
 
     def text(self, selector):
@@ -64,6 +70,10 @@ class Page:
     def until(self, selector, wanted, within=BOUND):
         """Waits until what `selector` shows contains `wanted`."""
         self._until(f"{selector} shows {wanted!r}", lambda: wanted in self.text(selector), within)
+
+    def until_only(self, selector, wanted, within=BOUND):
+        """Waits until `selector` shows `wanted` and nothing else."""
+        self._until(f"{selector} shows only {wanted!r}", lambda: self.text(selector) == wanted, within)
 
     def until_attribute(self, selector, name, wanted, within=BOUND):
         self._until(f"{selector} has {name}={wanted}", lambda: self.attribute(selector, name) == wanted, within)
@@ -82,8 +92,24 @@ class Page:
 
         until(what, quietly, within)
 
+    def _act(self, selector, act):
+        """Does something to an element once it lets itself be used, and again when the page put another in its place
+        before anything was done."""
+
+        def done():
+            try:
+                element = self.one(selector)
+                if not element.is_enabled():
+                    return False
+                act(element)
+            except StaleElementReferenceException:
+                return False
+            return True
+
+        until(f"{selector} can be used", done)
+
     def click(self, selector):
-        self.press(self.one(selector))
+        self._act(selector, self.press)
 
     def press(self, element):
         """As a finger does: only what can be seen, and is not covered, can be pressed."""
@@ -91,10 +117,12 @@ class Page:
         element.click()
 
     def write(self, selector, text):
-        field = self.one(selector)
-        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", field)
-        field.clear()
-        field.send_keys(text)
+        def typed(field):
+            self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", field)
+            field.clear()
+            field.send_keys(text)
+
+        self._act(selector, typed)
 
     def choose(self, selector, value):
         Select(self.one(selector)).select_by_value(value)

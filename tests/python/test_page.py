@@ -154,10 +154,11 @@ def test_a_cut_upstream_keeps_messages_until_it_is_restored(page, bay):
 
 def test_a_cut_link_is_seen_and_heals(page, bay):
     page.click(".link[data-module=light] [data-lever=link]")
-    page.until(".link[data-module=light] [data-show=connection]", "disconnected")
     page.until_any("#stream .event-link", "light", "disconnected")
+    # The module tries again at once, and is refused from then on.
+    page.until_only(".link[data-module=light] [data-show=connection]", "refused")
     page.click(".link[data-module=light] [data-lever=link]")
-    page.until(".link[data-module=light] [data-show=connection]", "connected")
+    page.until_only(".link[data-module=light] [data-show=connection]", "connected")
     bay.until_connected(module="light")
 
 
@@ -165,7 +166,7 @@ def test_a_crashed_module_comes_back(page, bay):
     page.click(".link[data-module=battery] summary")
     page.click(".link[data-module=battery] [data-lever=crash]")
     page.until_any("#stream .event-link", "battery", "disconnected")
-    page.until(".link[data-module=battery] [data-show=connection]", "connected")
+    page.until_only(".link[data-module=battery] [data-show=connection]", "connected")
     bay.until_connected(module="battery")
 
 

@@ -8,6 +8,8 @@ const upstream = document.querySelector('[data-lever="upstream"]');
 const identity = (module) => (module ? `${device}/${module}` : device);
 
 async function pull(module, lever) {
+  // What was asked for before this tells of how it was.
+  asks += 1;
   try {
     await send("POST", "/control/levers", { target: { deviceId: device, ...(module && { moduleId: module }) }, ...lever });
   } catch (error) {
@@ -78,11 +80,15 @@ export function observe(observation) {
   if (observation.kind === "lever") refresh();
 }
 
-// Levers and connections as the simulator has them, also after a restart of it.
+// Levers and connections as the simulator has them, also after a restart of it. An answer that is overtaken by a newer
+// question, or by a hand on a lever, is none.
+let asks = 0;
 export async function refresh() {
+  const ask = (asks += 1);
   const asked = performance.now();
   try {
     const [{ levers, upstream: ways }, devices] = await Promise.all([get("/control/levers"), get("/control/devices")]);
+    if (ask !== asks) return;
     const held = (list, module) => list.some((who) => who === "*" || who === identity(module));
     for (const row of rows) {
       const { module } = row.dataset;
