@@ -14,7 +14,10 @@
 
 pub mod app;
 pub mod audit;
+pub mod entity_tag;
 pub mod hub;
+pub mod moment;
+pub mod paging;
 pub mod people;
 pub mod problem;
 pub mod settings;

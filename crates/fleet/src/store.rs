@@ -279,4 +279,6 @@ async fn pragmas(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
