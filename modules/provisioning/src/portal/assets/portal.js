@@ -6,6 +6,8 @@ const badge = document.getElementById("live");
 const main = document.getElementById("main");
 const spoken = document.getElementById("say");
 let source = null;
+// A form is on its way: to load the page again now would take it back.
+let leaving = false;
 
 function show(state, word) {
   badge.dataset.state = state;
@@ -43,7 +45,10 @@ function replace(place, html) {
 }
 
 function take({ busy, shape, say }) {
-  if (shape !== main.dataset.shape) return location.reload();
+  if (shape !== main.dataset.shape) {
+    if (!leaving) location.reload();
+    return;
+  }
   for (const button of document.querySelectorAll("[data-busy-off]")) button.disabled = busy;
   if (spoken.textContent !== say) spoken.textContent = say;
 }
@@ -75,6 +80,7 @@ document.addEventListener("submit", (event) => {
   if (event.defaultPrevented) return;
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "yes";
+  leaving = true;
 });
 
 follow();
