@@ -48,10 +48,14 @@ CREATE TABLE api_tokens (
 
 -- A link that makes one account, once.
 CREATE TABLE invitations (
-    token_hash  TEXT PRIMARY KEY,
+    id          TEXT PRIMARY KEY,
+    token_hash  TEXT NOT NULL UNIQUE,
     role        TEXT NOT NULL,
     email       TEXT,
     customer_id TEXT REFERENCES customers (id) ON DELETE CASCADE,
+    -- 1 for the link of the first start, which opens only while there is nobody.
+    first       BIGINT,
+    created_by  TEXT,
     created_at  BIGINT NOT NULL,
     expires_at  BIGINT NOT NULL,
     used_at     BIGINT
@@ -205,7 +209,10 @@ CREATE TABLE device_codes (
     last_poll_at     BIGINT,
     interval_s       BIGINT NOT NULL DEFAULT 5,
     state            TEXT NOT NULL CHECK (state IN ('waiting', 'approved', 'denied', 'used')),
-    decided_by       TEXT
+    decided_by       TEXT,
+    -- What opens the device's identity, once it was approved, and until when.
+    access_hash      TEXT UNIQUE,
+    access_until     BIGINT
 );
 
 -- Bays and bookings --------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@
 //!
 //! - [`store`] is the database, one file or PostgreSQL, and who is told of changes;
 //! - [`hub`] is what it asks of the hub;
-//! - [`people`] is who asks, and what they may.
+//! - [`people`] is who asks, and what they may;
+//! - [`web`] is its face: pages and API, and what every request is put through;
+//! - [`words`] is what pages say, in four languages.
 //!
 //! It is *not* an IoT hub, and decides nothing a bay has to decide: a bay's lamp and its verdict are right without it.
 //!
@@ -22,3 +24,7 @@ pub mod people;
 pub mod problem;
 pub mod settings;
 pub mod store;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod web;
+pub mod words;

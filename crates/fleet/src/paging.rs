@@ -80,6 +80,7 @@ mod tests {
             limit: Some(501),
             after: None,
         };
-        assert_eq!(asked.limit().expect_err("too many").field, Some("limit"));
+        let refused = asked.limit().expect_err("too many");
+        assert_eq!(refused.field.as_deref(), Some("limit"));
     }
 }

@@ -1,9 +1,26 @@
 //! Who asks, and what they may.
 
+pub(crate) mod secret;
+pub(crate) mod sessions;
+
+mod account;
+
+use axum::Router;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
+use crate::app::App;
 use crate::problem::Problem;
+
+pub(crate) fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(account::read))
+}
+
+pub(crate) fn pages() -> Router<App> {
+    Router::new()
+}
 
 /// What somebody is here for. Each may what the later ones may, but a driver's bookings are everybody's own.
 #[derive(
@@ -29,6 +46,12 @@ impl Role {
         Self::Operator,
         Self::Administrator,
     ];
+
+    /// From how it is written.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text)
+    }
 
     /// As it is written.
     #[must_use]

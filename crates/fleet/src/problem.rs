@@ -1,5 +1,8 @@
 //! What a request that cannot be done is answered with: a problem document, RFC 9457.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +24,11 @@ pub struct Problem {
     pub detail: String,
     /// The field of the request that is wrong, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub field: Option<&'static str>,
+    #[schema(value_type = Option<String>)]
+    pub field: Option<Cow<'static, str>>,
+    /// When it is of use to ask again; sent as `Retry-After`.
+    #[serde(skip)]
+    pub retry_after: Option<Duration>,
 }
 
 impl Problem {
@@ -32,13 +39,14 @@ impl Problem {
             code,
             detail: detail.into(),
             field: None,
+            retry_after: None,
         }
     }
 
     /// 400: a field is not what it has to be.
-    pub fn field(field: &'static str, detail: impl Into<String>) -> Self {
+    pub fn field(field: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self {
-            field: Some(field),
+            field: Some(field.into()),
             ..Self::new(StatusCode::BAD_REQUEST, "invalid", detail)
         }
     }
@@ -69,6 +77,17 @@ impl Problem {
         Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
     }
 
+    /// 429: too often.
+    #[must_use]
+    pub fn too_often(retry_after: Duration) -> Self {
+        let wait = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
+        let detail = format!("That was too often. Try again in {wait} s.");
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-often", detail)
+        }
+    }
+
     /// 412: somebody else was quicker.
     #[must_use]
     pub fn changed() -> Self {
@@ -78,18 +97,21 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
+    /// The document; the problem itself goes along as an extension, so that what answers people makes a page of it.
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut response = (status, Json(self)).into_response();
+        let mut response = (status, Json(&self)).into_response();
         let media_type = HeaderValue::from_static("application/problem+json");
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, media_type);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, media_type);
         if status == StatusCode::UNAUTHORIZED {
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, seconds.into());
+        }
+        response.extensions_mut().insert(self);
         response
     }
 }
@@ -115,6 +137,14 @@ impl From<sqlx::Error> for Problem {
     }
 }
 
+impl From<getrandom::Error> for Problem {
+    fn from(error: getrandom::Error) -> Self {
+        tracing::error!(%error, "the system has no random numbers");
+        let detail = "No secret can be made just now. Try again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "no-random-numbers", detail)
+    }
+}
+
 impl From<HubError> for Problem {
     fn from(error: HubError) -> Self {
         let (status, code) = match &error {
@@ -126,6 +156,13 @@ impl From<HubError> for Problem {
                 (StatusCode::BAD_GATEWAY, "hub-failed")
             }
         };
-        Self::new(status, code, error.to_string())
+        let retry_after = match &error {
+            HubError::Throttled { retry_after } => Some(*retry_after),
+            _ => None,
+        };
+        Self {
+            retry_after,
+            ..Self::new(status, code, error.to_string())
+        }
     }
 }

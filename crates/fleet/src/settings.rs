@@ -11,6 +11,9 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// How people reach them from elsewhere, without a slash at the end: `https://parking.example`.
     pub public_url: String,
+    /// Whether a proxy stands before the service. Then the last address of `X-Forwarded-For` is who asks, and the
+    /// proxy has to pass `Host` and `Origin` on as they came.
+    pub behind_proxy: bool,
     /// `sqlite:FILE` or `postgres://…`.
     pub database: String,
     /// The hub's service connection string.

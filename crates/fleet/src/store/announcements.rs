@@ -54,6 +54,15 @@ pub struct Announcement {
     pub id: String,
 }
 
+impl Kind {
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        let known = WORDS.iter().find(|(kind, _)| *kind == self);
+        known.map_or("everything", |(_, word)| word)
+    }
+}
+
 impl Announcement {
     pub(super) const fn everything() -> Self {
         Self {
@@ -65,11 +74,7 @@ impl Announcement {
 
 impl fmt::Display for Announcement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let word = WORDS
-            .iter()
-            .find(|(kind, _)| *kind == self.kind)
-            .map_or("everything", |(_, word)| word);
-        write!(f, "{word} {}", self.id)
+        write!(f, "{} {}", self.kind.as_str(), self.id)
     }
 }
 

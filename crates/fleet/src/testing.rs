@@ -1,0 +1,240 @@
+//! What tests of the service begin with: the whole of it over a database of their own (on PostgreSQL where there is one),
+//! with people, at an invented time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::BodyExt;
+use jiff::Timestamp;
+use serde_json::Value;
+use tower::ServiceExt;
+use transport::Trust;
+
+use crate::app::{App, Clock, Parts, new_id};
+use crate::hub::{Asked, Call, Hub, HubError, MethodAnswer};
+use crate::people::Role;
+use crate::people::secret::Secret;
+use crate::settings::Settings;
+use crate::store::testing::{Kept, every};
+
+/// Where the invented time begins: 2026-11-21T12:00:00Z.
+pub(crate) const BEGIN_MS: i64 = 1_795_262_400_000;
+
+/// The service, with nobody and nothing in it.
+pub(crate) struct Site {
+    pub(crate) app: App,
+    router: Router,
+    clock: Arc<AtomicI64>,
+    // Kept for as long as the service is.
+    _database: Kept,
+}
+
+/// Somebody, with a token that opens the API for them.
+#[derive(Debug, Clone)]
+pub(crate) struct Somebody {
+    pub(crate) id: String,
+    pub(crate) token: String,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    /// The body as JSON; `null` where it is none.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+
+    /// A header as text.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default()
+    }
+}
+
+impl Site {
+    /// With a hub that knows no device.
+    pub(crate) async fn new() -> Self {
+        Self::with_hub(Arc::new(EmptyHub)).await
+    }
+
+    /// With a hub of the test's own.
+    pub(crate) async fn with_hub(hub: Arc<dyn Hub>) -> Self {
+        let database = every().await.pop().expect("a database");
+        let clock = Arc::new(AtomicI64::new(BEGIN_MS));
+        let now = clock.clone();
+        let settings = settings(database.address.clone());
+        let app = App::new(Parts {
+            store: database.store.clone(),
+            hub,
+            provisioning: dps_client::service::Service::from_connection_string(
+                &settings.provisioning,
+                settings.trust.clone(),
+            )
+            .expect("a connection string"),
+            clock: Clock::by(move || {
+                Timestamp::from_millisecond(now.load(Ordering::SeqCst)).expect("a time")
+            }),
+            settings,
+        });
+        Self {
+            router: crate::web::router(app.clone()),
+            app,
+            clock,
+            _database: database,
+        }
+    }
+
+    /// Lets time go by.
+    pub(crate) fn pass(&self, time: Duration) {
+        let ms = time.as_millis() as i64;
+        self.clock.fetch_add(ms, Ordering::SeqCst);
+    }
+
+    /// A customer by this name; its id.
+    pub(crate) async fn customer(&self, name: &str) -> String {
+        let id = new_id();
+        let insert = "INSERT INTO customers (id, name, created_at) VALUES ($1, $2, $3)";
+        let mut tx = self.app.store.begin().await.expect("a transaction");
+        sqlx::query(insert)
+            .bind(id.clone())
+            .bind(name.to_owned())
+            .bind(self.app.now())
+            .execute(&mut *tx)
+            .await
+            .expect("it is written");
+        tx.commit().await.expect("it is committed");
+        id
+    }
+
+    /// Somebody with this role, of a customer or of none.
+    pub(crate) async fn somebody(&self, role: Role, customer: Option<&str>) -> Somebody {
+        let (id, secret) = (new_id(), Secret::new("").expect("random numbers"));
+        let mut tx = self.app.store.begin().await.expect("a transaction");
+        let user =
+            "INSERT INTO users (id, email, name, role, customer_id, password_hash, created_at)
+                    VALUES ($1, $2, $3, $4, $5, '', $6)";
+        sqlx::query(user)
+            .bind(id.clone())
+            .bind(format!("{id}@town.example"))
+            .bind(format!("A {}", role.as_str()))
+            .bind(role.as_str())
+            .bind(customer.map(str::to_owned))
+            .bind(self.app.now())
+            .execute(&mut *tx)
+            .await
+            .expect("it is written");
+        let token = "INSERT INTO api_tokens (id, token_hash, user_id, name, created_at) VALUES ($1, $2, $3, 'test', $4)";
+        sqlx::query(token)
+            .bind(new_id())
+            .bind(secret.hash())
+            .bind(id.clone())
+            .bind(self.app.now())
+            .execute(&mut *tx)
+            .await
+            .expect("it is written");
+        tx.commit().await.expect("it is committed");
+        let token = secret.reveal().to_owned();
+        Somebody { id, token }
+    }
+
+    /// Asks with a token, as a program does. `Value::Null` is no body.
+    pub(crate) async fn ask(
+        &self,
+        who: &Somebody,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", who.token));
+        let body = if body.is_null() {
+            Body::empty()
+        } else {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+            Body::from(body.to_string())
+        };
+        self.send(request.body(body).expect("a request")).await
+    }
+
+    /// Reads with a token.
+    pub(crate) async fn get(&self, who: &Somebody, path: &str) -> Answer {
+        self.ask(who, Method::GET, path, Value::Null).await
+    }
+
+    /// Sends a request as it is, and reads the whole answer.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let answer = self.router.clone().oneshot(request).await;
+        let (parts, body) = answer.expect("an answer").into_parts();
+        let bytes = body.collect().await.expect("its body").to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        }
+    }
+}
+
+fn settings(database: String) -> Settings {
+    let key = "SharedAccessKey=c2VjcmV0";
+    Settings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        public_url: "http://parking.example".into(),
+        behind_proxy: false,
+        database,
+        hub: format!("HostName=hub.example;SharedAccessKeyName=service;{key}"),
+        provisioning: format!("HostName=dps.example;SharedAccessKeyName=provisioning;{key}"),
+        id_scope: "0ne00000001".into(),
+        events: format!(
+            "Endpoint=sb://events.example/;SharedAccessKeyName=service;{key};EntityPath=events"
+        ),
+        consumer_group: "fleet".into(),
+        trust: Trust::System,
+        stock_group: "stock".into(),
+        silent_after_s: 6 * 3600,
+        reserved_soon_s: 15 * 60,
+        no_show_after_s: 15 * 60,
+        history_days: 30,
+    }
+}
+
+/// Knows no device.
+#[derive(Debug)]
+struct EmptyHub;
+
+impl Hub for EmptyHub {
+    fn invoke<'a>(&'a self, _: Call<'a>) -> Asked<'a, MethodAnswer> {
+        Box::pin(async { Err(HubError::Unknown) })
+    }
+
+    fn twin<'a>(&'a self, _: &'a str, _: Option<&'a str>) -> Asked<'a, Option<Value>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn patch_twin<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: Value) -> Asked<'a, ()> {
+        Box::pin(async { Err(HubError::Unknown) })
+    }
+
+    fn device<'a>(&'a self, _: &'a str) -> Asked<'a, Option<Value>> {
+        Box::pin(async { Ok(None) })
+    }
+
+    fn enable<'a>(&'a self, _: &'a str, _: bool) -> Asked<'a, ()> {
+        Box::pin(async { Err(HubError::Unknown) })
+    }
+
+    fn delete<'a>(&'a self, _: &'a str) -> Asked<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+}
