@@ -155,6 +155,26 @@ fn wrong_use_exits_with_2_and_says_what_to_write() {
             &["up", "--port-base", "80"],
             "give a number from 1024 to 65400",
         ),
+        (
+            &["manifest", "build", "t.json", "--board", "pi6"],
+            "write pi3, pi4, pi5, pi-zero-2",
+        ),
+        (
+            &[
+                "manifest",
+                "build",
+                "t.json",
+                "--board",
+                "pi4",
+                "--wiring",
+                "triger=GPIO23",
+            ],
+            "triger: is not known; there are ranger, trigger",
+        ),
+        (
+            &["manifest", "build", "t.json", "--gpio-chip", "4"],
+            "--board <MODEL>",
+        ),
         (&["up", "--exec", "sensor"], "write it as MODULE=COMMAND"),
         (
             &["up", "--exec", "wheel=true"],

@@ -10,6 +10,7 @@
 //! Then create options written as an object become strings of at most 512 characters, and `$schema-template` goes.
 //! Problems are reported where they stand in the template.
 
+mod board;
 mod dotenv;
 mod image;
 mod placeholder;
@@ -20,11 +21,13 @@ use std::ops::Range;
 
 use serde_json::{Map, Value as Json};
 
+use self::board::Device;
+pub use self::board::{Board, Model};
 pub use self::dotenv::parse as parse_dotenv;
 use self::image::{ImageError, ModuleFile};
 use self::placeholder::{Placeholder, placeholders};
 use crate::create_options;
-use crate::manifest::{Interface, Reading, read};
+use crate::manifest::{Interface, Manifest, Reading, read};
 use crate::node;
 use crate::position::Position;
 use crate::problem::{Problem, Severity};
@@ -88,30 +91,64 @@ pub fn is_template(text: &str) -> bool {
 
 /// Expands a template for a platform and reads the result.
 pub fn expand(text: &str, platform: Platform, around: &impl Surroundings) -> Expansion {
+    expand_with(text, platform, None, around)
+}
+
+/// The same, with the modules' create options fitted to a board: modules of a simulated board get this one, and every
+/// module gets the devices that `devices` of its `module.json` asks for.
+pub fn expand_for(
+    text: &str,
+    platform: Platform,
+    board: &Board,
+    around: &impl Surroundings,
+) -> Expansion {
+    expand_with(text, platform, Some(board), around)
+}
+
+fn expand_with(
+    text: &str,
+    platform: Platform,
+    board: Option<&Board>,
+    around: &impl Surroundings,
+) -> Expansion {
     let mut expander = Expander {
         text,
         platform,
         around,
         interfaces: BTreeMap::new(),
+        devices: BTreeMap::new(),
         problems: Vec::new(),
     };
     let replacements = expander.replacements();
     let source = SourceText::replace(text, replacements);
-    let Reading { manifest, problems } = read(&source, &expander.interfaces, true);
+    let Reading {
+        mut manifest,
+        problems,
+    } = read(&source, &expander.interfaces, true);
     let mut all = expander.problems;
     all.extend(problems);
     let document = node::parse(source.text()).ok().map(|root| root.to_json());
-    let document = document.and_then(|document| match manifest_from(document) {
-        Ok(document) => Some(document),
-        Err((module, error)) => {
-            let at = text.find(&format!("\"{module}\"")).unwrap_or(0);
-            all.push(problem(
-                text,
-                at,
-                format!("{module}: {error}"),
-                String::new(),
-            ));
-            None
+    let document = document.and_then(|mut document| {
+        if let Some(board) = board {
+            board::fit(&mut document, board, &expander.devices);
+        }
+        match manifest_from(document) {
+            Ok(document) => {
+                if board.is_some() && manifest.is_some() {
+                    manifest = Manifest::read(&document.to_string()).manifest;
+                }
+                Some(document)
+            }
+            Err((module, error)) => {
+                let at = text.find(&format!("\"{module}\"")).unwrap_or(0);
+                all.push(problem(
+                    text,
+                    at,
+                    format!("{module}: {error}"),
+                    String::new(),
+                ));
+                None
+            }
         }
     });
     all.sort_by_key(|problem| problem.position);
@@ -135,6 +172,8 @@ struct Expander<'a, S> {
     around: &'a S,
     /// What the modules whose images were asked for say of themselves, under the names of their directories.
     interfaces: BTreeMap<String, Interface>,
+    /// The devices that modules ask for, under their images.
+    devices: BTreeMap<String, Vec<Device>>,
     problems: Vec<Problem>,
 }
 
@@ -207,6 +246,7 @@ impl<S: Surroundings> Expander<'_, S> {
             Ok((file, image)) => {
                 let name = directory.rsplit('/').next().unwrap_or(directory);
                 self.interfaces.insert(name.to_owned(), file.interface);
+                self.devices.insert(image.clone(), file.devices);
                 Some(escaped(&image))
             }
             Err(ImageError { message, help }) => {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use manifest::route::{RoutedMessage, SampleMessage, Sink};
-use manifest::template::{self, Platform, Surroundings};
+use manifest::template::{self, Board, Model, Platform, Surroundings};
 use manifest::{Manifest, RestartPolicy, SchemaVersion, Status};
 use serde_json::{Value, json};
 
@@ -135,6 +135,7 @@ fn who_changes_the_identity_has_no_more_than_that_takes() {
         json!([
             "/var/lib/cow-provisioning:/var/lib/cow-provisioning",
             "/etc/aziot:/etc/aziot",
+            "/etc/ssl/certs:/etc/ssl/certs:ro",
             "/run/dbus/system_bus_socket:/run/dbus/system_bus_socket"
         ])
     );
@@ -229,4 +230,46 @@ fn what_is_built_is_read_back_the_same() {
     let expected = "{\"User\":\"1000:1000\",\"HostConfig\":{\"Binds\":[\"light-state:/var/lib/bay\",\"/run/bay:/run/bay\"],\
                     \"CapDrop\":[\"ALL\"],\"ReadonlyRootfs\":true,\"SecurityOpt\":[\"no-new-privileges:true\"]}}";
     assert_eq!(options, expected);
+}
+
+#[test]
+fn on_a_board_each_module_has_its_own_devices_and_nothing_of_the_simulation() {
+    let text = fs::read_to_string(root().join("deployment.template.json")).expect("it is there");
+    for model in Model::ALL {
+        let board = Board {
+            gpio_chip: 4,
+            i2c_group: 7,
+            ..model.board()
+        };
+        let expansion = template::expand_for(&text, model.platform(), &board, &Repository);
+        assert_eq!(expansion.reading.problems, []);
+        let document = expansion.document.expect("a document");
+        let manifest = Manifest::read(&document.to_string()).manifest;
+        let manifest = manifest.expect("what is built can be read");
+        let read = expansion.reading.manifest.expect("a manifest");
+        assert_eq!(read.agent.modules, manifest.agent.modules);
+        for (module, devices, groups) in [
+            ("hc-sr04", json!(["/dev/gpiochip4"]), json!(["993"])),
+            ("light", json!(["/dev/gpiochip4"]), json!(["993"])),
+            ("battery", json!(["/dev/i2c-1"]), json!(["7"])),
+            ("provisioning", json!([]), json!(null)),
+        ] {
+            let module = manifest.module(module).expect("the module is there");
+            let host = &module.create_options["HostConfig"];
+            let given = host["Devices"].as_array().cloned().unwrap_or_default();
+            let nodes: Vec<&Value> = given.iter().map(|device| &device["PathOnHost"]).collect();
+            assert_eq!(json!(nodes), devices, "{}", module.name);
+            assert_eq!(host["GroupAdd"], groups, "{}", module.name);
+            assert_eq!(host["CapDrop"], json!(["ALL"]));
+            assert_eq!(host["ReadonlyRootfs"], json!(true));
+            assert_eq!(host["SecurityOpt"], json!(["no-new-privileges:true"]));
+            assert_eq!(host.get("Privileged"), None);
+        }
+        assert!(!document.to_string().contains("sim:"));
+        assert!(!document.to_string().contains("/run/bay"));
+        let light = manifest.module("light").expect("the module is there");
+        assert!(light.image.ends_with("-arm64v8"), "{}", light.image);
+        let told = ("BAY_BOARD".to_owned(), format!("linux:{}", board.wiring));
+        assert!(light.env.contains(&told), "{:?}", light.env);
+    }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use manifest::template::{self, Expansion, Platform, Surroundings};
+use manifest::template::{self, Board, Expansion, Model, Platform, Surroundings};
 use manifest::{Manifest, Problem, Reading, Severity, excerpt};
 use serde_json::{Value, json};
 
@@ -30,13 +30,35 @@ pub(crate) enum Command {
     Build {
         /// deployment.template.json
         file: PathBuf,
-        /// The platform of images that name none: amd64, arm64v8 or arm32v7
-        #[arg(long, default_value = "amd64", value_parser = platform)]
-        platform: Platform,
+        /// The platform of images that name none: amd64, arm64v8 or arm32v7 [default: amd64, or the board's]
+        #[arg(long, value_parser = platform)]
+        platform: Option<Platform>,
         /// Write it to a file instead of standard output
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+        #[command(flatten)]
+        board: BoardArgs,
     },
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "For a board")]
+pub(crate) struct BoardArgs {
+    /// Give the modules the devices of a board, in place of the simulated one: pi3, pi4, pi5 or pi-zero-2
+    #[arg(long, value_name = "MODEL", value_parser = model)]
+    board: Option<Model>,
+    /// What is wired to it, as in docs/raspberry-pi.md [default: its wiring, and the first gauge that answers]
+    #[arg(long, value_name = "KEY=VALUE,…", requires = "board", value_parser = wiring)]
+    wiring: Option<String>,
+    /// The number of the GPIO chip its header is on [default: 0]
+    #[arg(long, value_name = "N", requires = "board")]
+    gpio_chip: Option<u32>,
+    /// The number of its group gpio [default: 993, as in Raspberry Pi OS 12]
+    #[arg(long, value_name = "GID", requires = "board")]
+    gpio_group: Option<u32>,
+    /// The number of its group i2c [default: 994, as in Raspberry Pi OS 12]
+    #[arg(long, value_name = "GID", requires = "board")]
+    i2c_group: Option<u32>,
 }
 
 /// A template's directory: its modules, and the variables that hold there.
@@ -56,8 +78,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Build {
             file,
             platform,
+            board,
             output,
-        } => build(&file, platform, output.as_deref()),
+        } => build(&file, platform, board, output.as_deref()),
     }
 }
 
@@ -72,6 +95,28 @@ pub(crate) fn read(text: &str, beside: &Path, platform: Platform) -> anyhow::Res
         None => None,
     };
     Ok(Expansion { document, reading })
+}
+
+impl BoardArgs {
+    fn read(self) -> Option<Board> {
+        let model = self.board?;
+        let usual = model.board();
+        if self.gpio_chip.is_none() && !model.has_one_chip_number() {
+            eprintln!(
+                "{}: which GPIO chip has the header of a {} depends on its kernel: /dev/gpiochip{} is given; `cow board probe` \
+                 there says which it is, and --gpio-chip names another",
+                output::paint("warning", STRONG),
+                model.name(),
+                usual.gpio_chip
+            );
+        }
+        Some(Board {
+            gpio_chip: self.gpio_chip.unwrap_or(usual.gpio_chip),
+            gpio_group: self.gpio_group.unwrap_or(usual.gpio_group),
+            i2c_group: self.i2c_group.unwrap_or(usual.i2c_group),
+            wiring: self.wiring.unwrap_or(usual.wiring),
+        })
+    }
 }
 
 impl Directory {
@@ -121,9 +166,19 @@ fn check(file: &Path, platform: Platform, json: JsonArgs) -> anyhow::Result<Exit
     Ok(ExitCode::from(u8::from(manifest.is_none())))
 }
 
-fn build(file: &Path, platform: Platform, output: Option<&Path>) -> anyhow::Result<ExitCode> {
+fn build(
+    file: &Path,
+    platform: Option<Platform>,
+    board: BoardArgs,
+    output: Option<&Path>,
+) -> anyhow::Result<ExitCode> {
     let text = text_of(file)?;
-    let Expansion { document, reading } = template::expand(&text, platform, &Directory::of(file)?);
+    let platform = platform.or(board.board.map(Model::platform));
+    let (platform, around) = (platform.unwrap_or_default(), Directory::of(file)?);
+    let Expansion { document, reading } = match board.read() {
+        None => template::expand(&text, platform, &around),
+        Some(board) => template::expand_for(&text, platform, &board, &around),
+    };
     // Standard output holds the manifest, so problems go beside it.
     for problem in &reading.problems {
         eprintln!("{}", shown(file, &text, problem));
@@ -152,6 +207,19 @@ fn platform(name: &str) -> Result<Platform, String> {
         .into_iter()
         .find(|platform| platform.name() == name);
     known.ok_or_else(|| "write amd64, arm64v8 or arm32v7".to_owned())
+}
+
+fn model(name: &str) -> Result<Model, String> {
+    let known = Model::ALL.into_iter().find(|model| model.name() == name);
+    known.ok_or_else(|| format!("write {}", Model::ALL.map(Model::name).join(", ")))
+}
+
+fn wiring(text: &str) -> Result<String, String> {
+    let parts = text.strip_prefix("linux:").unwrap_or(text);
+    match board::Board::open(&format!("linux:{parts}")) {
+        Ok(_) => Ok(parts.to_owned()),
+        Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+    }
 }
 
 fn as_json(problem: &Problem) -> Value {
@@ -213,4 +281,18 @@ fn verdict(file: &Path, manifest: Option<&Manifest>, problems: &[Problem]) -> St
         )
     });
     format!("{}: {found}{held}", file.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_model_s_wiring_is_one_that_modules_read() {
+        for model in Model::ALL {
+            let usual = model.board().wiring;
+            assert_eq!(wiring(&usual).as_ref(), Ok(&usual));
+            assert_eq!(wiring(&format!("linux:{usual}")), Ok(usual));
+        }
+    }
 }

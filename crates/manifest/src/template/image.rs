@@ -1,19 +1,21 @@
 //! `module.json`: what a module's image is called.
 
 use super::Platform;
+use super::board::Device;
 use super::placeholder::{Placeholder, placeholders};
 use crate::manifest::Interface;
 use crate::node::{self, Node, NodeKind};
 use crate::position::Position;
 
-/// What is read of a `module.json`. To the keys the Edge tools know come two of ours, `inputs` and `outputs`: lists of
-/// names, by which routes are checked.
+/// What is read of a `module.json`. To the keys the Edge tools know come three of ours, lists of names: `inputs` and
+/// `outputs`, by which routes are checked, and `devices`, which a board has to give.
 #[derive(Debug)]
 pub(super) struct ModuleFile {
     repository: String,
     version: String,
     platforms: Vec<String>,
     pub(super) interface: Interface,
+    pub(super) devices: Vec<Device>,
 }
 
 /// Why there is no image.
@@ -65,6 +67,7 @@ impl ModuleFile {
                 inputs: names(&root, "inputs"),
                 outputs: names(&root, "outputs"),
             },
+            devices: devices(&root)?,
         })
     }
 
@@ -121,6 +124,16 @@ fn expand(text: &str, variable: &impl Fn(&str) -> Option<String>) -> Result<Stri
     }
     expanded.push_str(&text[done..]);
     Ok(expanded)
+}
+
+fn devices(root: &Node) -> Result<Vec<Device>, ImageError> {
+    let names = names(root, "devices").unwrap_or_default();
+    let device = |name: &String| {
+        let unknown =
+            |help: String| ImageError::new(format!("`{name}` in `devices` is not known"), &help);
+        Device::of(name).map_err(unknown)
+    };
+    names.iter().map(device).collect()
 }
 
 fn names(root: &Node, key: &str) -> Option<Vec<String>> {
@@ -188,6 +201,10 @@ mod tests {
             (
                 r#"{"image": {"repository": "x"}}"#,
                 "there is no platform `amd64` in `image.tag.platforms`",
+            ),
+            (
+                r#"{"image": {"repository": "x"}, "devices": ["gpio", "spi"]}"#,
+                "`spi` in `devices` is not known",
             ),
         ];
         for (file, expected) in cases {
