@@ -1,92 +1,19 @@
-//! Import and export, against a container of blobs that speaks as much of Azure Storage's REST API as they need.
+//! Import and export, against a container of blobs of the tests' own.
+
+mod container;
+mod interrupted;
+mod refusals;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{Method, StatusCode, Uri};
-use axum::routing::any;
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use self::container::Storage;
 use super::*;
 use crate::jobs::Staff;
-
-/// Blobs by name.
-type Blobs = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
-
-/// A container, and where it is with what opens it.
-struct Storage {
-    blobs: Blobs,
-    uri: String,
-}
-
-const SIGNATURE: &str = "sv=2020-10-02&sig=s3cret%2B";
-
-impl Storage {
-    async fn open() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let blobs = Blobs::default();
-        let router = Router::new()
-            .route("/account/container/{*blob}", any(blob))
-            .with_state(blobs.clone());
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        let uri = format!("http://{address}/account/container?{SIGNATURE}");
-        Self { blobs, uri }
-    }
-
-    fn put(&self, name: &str, text: &str) {
-        let mut blobs = self.blobs.lock().expect("nobody panicked");
-        blobs.insert(name.to_owned(), text.into());
-    }
-
-    fn text(&self, name: &str) -> Option<String> {
-        let blobs = self.blobs.lock().expect("nobody panicked");
-        let blob = blobs.get(name)?;
-        Some(String::from_utf8(blob.clone()).expect("text"))
-    }
-
-    fn lines(&self, name: &str) -> Vec<Value> {
-        let text = self.text(name).unwrap_or_else(|| panic!("{name} is there"));
-        let lines = text.lines();
-        lines
-            .map(|line| serde_json::from_str(line).expect("JSON"))
-            .collect()
-    }
-}
-
-async fn blob(
-    State(blobs): State<Blobs>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-) -> (StatusCode, Vec<u8>) {
-    let error =
-        |code: &str| format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>").into();
-    if uri.query() != Some(SIGNATURE) || !headers.contains_key("x-ms-version") {
-        return (StatusCode::FORBIDDEN, error("AuthenticationFailed"));
-    }
-    let name = uri.path().rsplit('/').next().unwrap_or_default().to_owned();
-    let mut blobs = blobs.lock().expect("nobody panicked");
-    match method {
-        Method::GET => match blobs.get(&name) {
-            Some(blob) => (StatusCode::OK, blob.clone()),
-            None => (StatusCode::NOT_FOUND, error("BlobNotFound")),
-        },
-        Method::PUT if headers["x-ms-blob-type"] == "BlockBlob" => {
-            blobs.insert(name, body.to_vec());
-            (StatusCode::CREATED, Vec::new())
-        }
-        _ => (StatusCode::BAD_REQUEST, error("InvalidHeaderValue")),
-    }
-}
 
 impl Bench {
     /// Lets jobs be carried out, until the returned token is cancelled.
@@ -382,42 +309,6 @@ async fn an_import_overwrites_the_twin_unless_its_tag_is_another() {
 }
 
 #[tokio::test]
-async fn a_container_that_cannot_be_used_fails_the_job_and_not_the_request() {
-    let (storage, bench) = (Storage::open().await, Bench::new());
-    let _stop = bench.employ();
-    let missing = bench.transferred(import(&storage)).await;
-    assert_eq!(missing["status"], "failed");
-    let reason = missing["failureReason"].as_str().expect("text");
-    assert!(
-        reason.starts_with("BlobContainerValidationError: cannot read devices.txt: "),
-        "{reason}"
-    );
-    assert!(
-        reason.ends_with("answered 404 Not Found (BlobNotFound)"),
-        "{reason}"
-    );
-    for uri in [
-        storage.uri.replace("s3cret", "wrong"),
-        "http://127.0.0.1:1/container?sig=s3cret".to_owned(),
-        "https://127.0.0.1:1/container?sig=s3cret".to_owned(),
-    ] {
-        let job = json!({"type": "export", "outputBlobContainerUri": uri});
-        let failed = bench.transferred(job).await;
-        assert_eq!(failed["status"], "failed");
-        assert!(!failed.to_string().contains("sig="), "{failed}");
-    }
-    let listed = bench.ask("GET", "/jobs", Value::Null).await.body;
-    assert_eq!(listed.as_array().map(Vec::len), Some(4));
-    assert_eq!(listed[3]["type"], "import");
-    // Of a job of this kind the other face knows that it is one.
-    let id = missing["jobId"].as_str().expect("an id");
-    let other = bench
-        .ask("GET", &format!("/jobs/v2/{id}"), Value::Null)
-        .await;
-    assert_eq!(other.body["status"], "unknown");
-}
-
-#[tokio::test]
 async fn one_transfer_is_under_way_at_a_time_and_can_be_cancelled() {
     let (storage, bench) = (Storage::open().await, Bench::new());
     // Nobody carries jobs out yet.
@@ -436,105 +327,4 @@ async fn one_transfer_is_under_way_at_a_time_and_can_be_cancelled() {
     assert_eq!(done["status"], "completed");
     let nobody = bench.ask("DELETE", "/jobs/nobody", Value::Null).await;
     assert_eq!(nobody.refused(), 404_002);
-}
-
-#[tokio::test]
-async fn what_is_wrong_with_a_transfer_is_named() {
-    let bench = Bench::new();
-    let uri = "https://localhost/container?sig=s3cret";
-    let good =
-        json!({"type": "import", "inputBlobContainerUri": uri, "outputBlobContainerUri": uri});
-    for (name, value) in [
-        ("type", json!(null)),
-        ("type", json!("backup")),
-        ("type", json!(1)),
-        ("inputBlobContainerUri", json!(null)),
-        ("inputBlobContainerUri", json!("ftp://x/?sig=s3cret")),
-        ("outputBlobContainerUri", json!("")),
-        ("outputBlobContainerUri", json!({})),
-        ("outputBlobContainerUri", json!("container?sig=s3cret")),
-        ("inputBlobName", json!(1)),
-        ("outputBlobName", json!("x".repeat(1025))),
-        ("excludeKeysInExport", json!("yes")),
-        ("includeConfigurations", json!(1)),
-        ("configurationsBlobName", json!([])),
-        ("storageAuthenticationType", json!("identityBased")),
-    ] {
-        let mut job = good.clone();
-        job[name] = value;
-        let refused = bench.ask("POST", "/jobs/create", job).await;
-        assert_eq!(refused.refused(), 400_004);
-        let message = refused.body["Message"].as_str().expect("text");
-        assert!(message.contains(&format!(": {name} ")), "{message}");
-        assert!(!message.contains("s3cret"), "{message}");
-    }
-}
-
-#[tokio::test]
-async fn an_import_goes_on_after_a_restart_where_it_was() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let storage = Storage::open().await;
-    let lines: Vec<String> = (0..250)
-        .map(|number| json!({"id": format!("d{number:03}"), "importMode": "create"}).to_string())
-        .collect();
-    storage.put("devices.txt", &lines.join("\n"));
-    let id = {
-        let bench = Bench::with(Some(directory.path()));
-        let made = bench.ask("POST", "/jobs/create", import(&storage)).await;
-        let id = made.body["jobId"].as_str().expect("an id").to_owned();
-        let stop = bench.employ();
-        // The first group of lines is in; then the hub is gone.
-        bench.until_there("d000").await;
-        stop.cancel();
-        id
-    };
-    let bench = loop {
-        // The task that carried it out lets go of the state when it is next looked at.
-        match Hub::open(Some(directory.path()), names()) {
-            Ok(hub) => break Bench::of(hub),
-            Err(_) => tokio::task::yield_now().await,
-        }
-    };
-    let stop = bench.employ();
-    let done = bench.until_over(&id).await;
-    assert_eq!(done["status"], "completed");
-    assert_eq!(
-        storage.text("importErrors.log").as_deref(),
-        Some(""),
-        "no line was done twice"
-    );
-    let statistics = bench.ask("GET", "/statistics/devices", Value::Null).await;
-    assert_eq!(statistics.body["totalDeviceCount"], 250);
-    stop.cancel();
-}
-
-#[tokio::test]
-async fn an_import_is_done_once_when_a_state_from_its_midst_comes_back() {
-    let (storage, bench) = (Storage::open().await, Bench::new());
-    let lines: Vec<String> = (0..250)
-        .map(|number| json!({"id": format!("d{number:03}"), "importMode": "create"}).to_string())
-        .collect();
-    storage.put("devices.txt", &lines.join("\n"));
-    let _stop = bench.employ();
-    let made = bench.ask("POST", "/jobs/create", import(&storage)).await;
-    let id = made.body["jobId"].as_str().expect("an id").to_owned();
-    bench.until_there("d000").await;
-    let state = bench.hub().lock().state().expect("in memory");
-    bench.until_there("d100").await;
-    {
-        let hub = bench.hub();
-        let mut core = hub.lock();
-        core.put(state, "localhost").expect("a state");
-        hub.commit_restored(&mut core).expect("in memory");
-    }
-    let _stop = bench.employ();
-    let done = bench.until_over(&id).await;
-    assert_eq!(done["status"], "completed");
-    assert_eq!(
-        storage.text("importErrors.log").as_deref(),
-        Some(""),
-        "no line was done twice"
-    );
-    let statistics = bench.ask("GET", "/statistics/devices", Value::Null).await;
-    assert_eq!(statistics.body["totalDeviceCount"], 250, "none was skipped");
 }
