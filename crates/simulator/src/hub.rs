@@ -13,6 +13,7 @@ mod administration;
 mod agents;
 mod assigning;
 mod authorities;
+mod batch;
 mod blobs;
 mod comings;
 mod configurations;
@@ -32,6 +33,7 @@ mod inventory;
 mod jobs;
 mod keys;
 mod links;
+mod live;
 mod methods;
 mod metrics;
 mod notices;
@@ -63,12 +65,12 @@ use std::time::Duration;
 use hub_proto::identity::Identity;
 use jiff::Timestamp;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use administration::{Step, Wanted};
 pub use agents::{AgentCall, EdgeAgent};
 pub(crate) use authorities::AuthorityFault;
+pub(crate) use batch::Batch;
 pub(crate) use blobs::{Among, BlobFault};
 pub(crate) use configurations::ConfigurationFault;
 pub(crate) use connecting::{Attached, Claim, Refusal};
@@ -101,16 +103,16 @@ pub use twins::TwinFault;
 pub(crate) use waiting::{Condition, Looked, Moment, Subject};
 
 use self::comings::Comings;
+use self::live::{InFlight, Live};
 use crate::amqp::EventEndpoint;
 use crate::blob::room::Room;
-use crate::edge::Endpoint;
 use crate::events::{EventHubs, EventLog};
 use crate::history::{ConnectionLog, TwinHistory};
 use crate::jobs::Workshop;
 use crate::journal::{Journal, JournalError};
-use crate::levers::{AckPolicy, Levers};
+use crate::levers::Levers;
 use crate::lock;
-use crate::mailbox::{Delivery, Mailbox, Settles};
+use crate::mailbox::{Delivery, Mailbox};
 use crate::registry::{Client, Filter, Registry};
 use crate::routing::Table;
 use crate::trace::{Observation, Trace, What};
@@ -207,29 +209,6 @@ pub(crate) struct Core {
     expired_ms: i64,
 }
 
-/// A connected client.
-#[derive(Debug)]
-struct Live {
-    /// Tells this connection from earlier ones of the same identity.
-    connection: u64,
-    face: Face,
-    mailbox: Arc<Mailbox>,
-    since: Timestamp,
-    /// The input message this module has not acknowledged yet: edge hubs send one at a time.
-    in_flight: Option<InFlight>,
-    /// When cloud-to-device messages went out on this connection that still wait, by their number in the queue.
-    locked: HashMap<u64, Instant>,
-    /// What it listens to, where it says so by links.
-    links: Option<Vec<Filter>>,
-}
-
-#[derive(Debug)]
-struct InFlight {
-    sequence: u64,
-    endpoint: Endpoint,
-    sent: Instant,
-}
-
 impl Hub {
     /// A hub with what `state` holds, or with nothing.
     pub(crate) fn open(state: Option<&Path>, names: Names) -> Result<Self, JournalError> {
@@ -295,16 +274,6 @@ impl Hub {
         }
     }
 
-    /// One locked round of work for a connected client.
-    pub(crate) fn batch<'a>(&'a self, attached: &'a Attached) -> Batch<'a> {
-        Batch {
-            hub: self,
-            core: self.lock(),
-            attached,
-            now: Timestamp::now(),
-        }
-    }
-
     /// Commits and tells those who wait for events.
     fn commit(&self, core: &mut Core) -> io::Result<()> {
         core.commit()?;
@@ -318,41 +287,6 @@ impl Hub {
         }
         self.trace.stir();
         Ok(())
-    }
-}
-
-/// What one client's packets do, under the hub's lock.
-pub(crate) struct Batch<'a> {
-    hub: &'a Hub,
-    core: MutexGuard<'a, Core>,
-    attached: &'a Attached,
-    now: Timestamp,
-}
-
-impl Batch<'_> {
-    pub(crate) fn ack_policy(&self) -> AckPolicy {
-        self.core.levers.acks(&self.attached.identity)
-    }
-
-    pub(crate) fn note_dropped_ack(&mut self) {
-        self.core.levers.ack_dropped(&self.attached.identity);
-    }
-
-    /// The client acknowledged a delivery.
-    pub(crate) fn acknowledged(&mut self, settles: Settles) {
-        match settles {
-            Settles::CloudToDevice(sequence) => {
-                let device = self.attached.identity.device_id();
-                self.core
-                    .settle_message(device, sequence, Outcome::Success, self.now);
-            }
-            Settles::EdgeInput(sequence) => self.input_acknowledged(sequence),
-        }
-    }
-
-    /// Puts the round into the journal and lets its deliveries go.
-    pub(crate) fn commit(mut self) -> io::Result<()> {
-        self.hub.commit(&mut self.core)
     }
 }
 
