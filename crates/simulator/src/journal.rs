@@ -12,22 +12,16 @@
 //! the operating system, which is what a killed process needs; a desk simulator does not wait for the disk.
 
 mod frame;
+mod segments;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
 use self::frame::{HEADER, frame_at, header, is_torn, push_frame, read_frames};
-
-/// A segment is full when so much has followed its snapshot, whose own length says nothing: a large registry would
-/// else begin a new segment with every record.
-const SEGMENT_BYTES: u64 = 64 << 20;
-/// After a segment could not be begun, so much is written before the next attempt.
-const RETRY_BYTES: u64 = 4 << 20;
-const KEPT_SEGMENTS: usize = 4;
+use self::segments::{Sink, segment_path, segments};
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,22 +109,6 @@ enum Beginning {
 #[must_use]
 pub(crate) struct Group(Option<usize>);
 
-#[derive(Debug)]
-struct Sink {
-    directory: PathBuf,
-    file: File,
-    segment: u64,
-    length: u64,
-    /// The length at which the next segment is due.
-    full_at: u64,
-    /// A failed write left bytes behind that are not a whole frame, and they could not be cut off yet.
-    torn: bool,
-    /// A segment that retention does not take.
-    kept: Option<u64>,
-    /// Held for the life of the process: the lock that keeps a second simulator out.
-    _lock: File,
-}
-
 impl Journal {
     /// A journal that forgets: for a simulator whose state is in memory.
     pub(crate) fn in_memory() -> Self {
@@ -181,18 +159,8 @@ impl Journal {
         }
         let segment = segments.last().copied().unwrap_or(1);
         let path = segment_path(directory, segment);
-        let file = append_to(&path).map_err(io_error(&path))?;
-        file.set_len(length).map_err(io_error(&path))?;
-        let sink = Sink {
-            directory: directory.to_owned(),
-            file,
-            segment,
-            length,
-            full_at: snapshot + SEGMENT_BYTES,
-            torn: false,
-            kept: None,
-            _lock: lock,
-        };
+        let sink = Sink::open(directory, lock, segment, length, snapshot);
+        let sink = sink.map_err(io_error(&path))?;
         Ok(Self {
             sink: Some(sink),
             pending: Vec::new(),
@@ -255,7 +223,7 @@ impl Journal {
     #[cfg(test)]
     pub(crate) fn fill_disk(&mut self) {
         let sink = self.sink.as_mut().expect("a journal with a directory");
-        sink.file = OpenOptions::new()
+        sink.file = std::fs::OpenOptions::new()
             .write(true)
             .open("/dev/full")
             .expect("every Linux has it");
@@ -313,9 +281,7 @@ impl Journal {
 
     /// Whether the segment is long enough that a new one should begin.
     pub(crate) fn is_segment_full(&self) -> bool {
-        self.sink
-            .as_ref()
-            .is_some_and(|sink| sink.length >= sink.full_at)
+        self.sink.as_ref().is_some_and(Sink::is_full)
     }
 
     /// Begins a new segment with `snapshot`, and drops the segments that retention no longer covers.
@@ -327,89 +293,7 @@ impl Journal {
             return Ok(());
         };
         sink.roll(snapshot)
-            .inspect_err(|_| sink.full_at = sink.length + RETRY_BYTES)
     }
-}
-
-impl Sink {
-    fn write(&mut self, frames: &[u8]) -> io::Result<()> {
-        if self.torn {
-            self.file.set_len(self.length)?;
-            self.torn = false;
-        }
-        if let Err(error) = self.file.write_all(frames) {
-            self.torn = self.file.set_len(self.length).is_err();
-            return Err(error);
-        }
-        self.length += frames.len() as u64;
-        Ok(())
-    }
-
-    fn roll(&mut self, snapshot: &[u8]) -> io::Result<()> {
-        let mut frame = Vec::with_capacity(snapshot.len() + HEADER + 1);
-        push_frame(&mut frame, Kind::Snapshot, snapshot);
-        // Written under another name first: a segment that exists under its own name has its whole snapshot. From the
-        // moment it has that name its snapshot counts, so nothing may fail before it is the one that is written to.
-        let path = segment_path(&self.directory, self.segment + 1);
-        let unfinished = path.with_extension("new");
-        remove_if_there(&unfinished)?;
-        let mut file = append_to(&unfinished)?;
-        file.write_all(&frame)?;
-        file.sync_all()?;
-        fs::rename(&unfinished, &path)?;
-        self.file = file;
-        self.segment += 1;
-        self.length = frame.len() as u64;
-        self.full_at = self.length + SEGMENT_BYTES;
-        self.torn = false;
-        // An old segment that stays costs space and no more.
-        if let Err(error) = self.drop_old() {
-            tracing::warn!(%error, "an old segment of the journal cannot be removed");
-        }
-        Ok(())
-    }
-
-    fn drop_old(&self) -> io::Result<()> {
-        File::open(&self.directory)?.sync_all()?;
-        let segments = segments(&self.directory)?;
-        let old = segments.iter().rev().skip(KEPT_SEGMENTS);
-        for old in old.filter(|old| self.kept != Some(**old)) {
-            fs::remove_file(segment_path(&self.directory, *old))?;
-        }
-        Ok(())
-    }
-}
-
-fn append_to(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true).mode(0o600).open(path)
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn segment_path(directory: &Path, segment: u64) -> PathBuf {
-    directory.join(format!("journal-{segment:08}.log"))
-}
-
-fn segments(directory: &Path) -> io::Result<Vec<u64>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        let number: Option<u64> = name.to_str().and_then(|name| {
-            name.strip_prefix("journal-")?
-                .strip_suffix(".log")?
-                .parse()
-                .ok()
-        });
-        found.extend(number);
-    }
-    found.sort_unstable();
-    Ok(found)
 }
 
 #[cfg(test)]

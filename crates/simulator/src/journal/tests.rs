@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use super::segments::SEGMENT_BYTES;
 use super::*;
 
 fn replayed(directory: &Path) -> Vec<(Kind, Vec<u8>)> {
