@@ -3,12 +3,14 @@
 mod connection_strings;
 mod events;
 mod history;
+mod info;
 mod inventory;
 mod pending;
 mod provisioning;
 mod seeding;
 mod snapshots;
 mod starting;
+mod workloads;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,25 +21,24 @@ use std::sync::{Arc, Mutex};
 use hub_proto::identity::{Identity, IdentityError};
 use hub_proto::message::Properties;
 use hub_proto::method::{MethodRequest, MethodResponse};
-use serde::Serialize;
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::amqp::EVENT_HUB;
 use crate::dps::Dps;
 use crate::hub::{
-    AgentCall, Caller, Credentials, EdgeAgent, Hub, IdentityFault, InvokeError, POLICIES,
-    RoutingFault, SendError, TwinFault,
+    AgentCall, Caller, Credentials, EdgeAgent, Hub, IdentityFault, InvokeError, RoutingFault,
+    SendError, TwinFault,
 };
 use crate::journal::JournalError;
 use crate::levers::{Lever, Target};
 use crate::pki::{Authority, PkiError};
 use crate::trace::Observation;
-use crate::{blob, control, lock, workload};
+use crate::{blob, control, lock};
 
+pub use info::Info;
 pub(crate) use snapshots::Snapshot;
 pub use snapshots::SnapshotError;
 
@@ -80,41 +81,6 @@ pub enum StartError {
     },
 }
 
-/// Where everything is. Holds keys: for the person who started the simulator.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Info {
-    /// What connection strings say.
-    pub hub_host_name: String,
-    /// What modules connect to.
-    pub gateway_host_name: String,
-    /// The certificate to trust.
-    pub ca_file: PathBuf,
-    /// MQTT over TLS.
-    pub mqtt: SocketAddr,
-    /// HTTPS.
-    pub https: SocketAddr,
-    /// AMQP over TLS.
-    pub amqp: SocketAddr,
-    /// For back ends: the `iothubowner` policy.
-    pub service_connection_string: String,
-    /// For back ends: each of the hub's policies by name, for what it allows and no more.
-    pub policy_connection_strings: BTreeMap<String, String>,
-    /// For readers of events: the Event Hubs-compatible endpoint, by the `service` policy.
-    pub event_hub_connection_string: String,
-    /// The same of each custom endpoint of the hub's routing, by its name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub custom_event_hub_connection_strings: BTreeMap<String, String>,
-    /// Where devices register: the provisioning service's host name.
-    pub provisioning_host: String,
-    /// What devices say they register in.
-    pub id_scope: String,
-    /// For operators: the provisioning service's `provisioningserviceowner` policy.
-    pub provisioning_service_connection_string: String,
-    /// Every device with its modules.
-    pub devices: Vec<Credentials>,
-}
-
 /// A running simulator.
 #[derive(Debug)]
 pub struct Simulator {
@@ -140,46 +106,6 @@ pub struct Simulator {
 impl Simulator {
     fn hubs(&self) -> impl Iterator<Item = &Arc<Hub>> {
         std::iter::once(&self.hub).chain(&self.more_hubs)
-    }
-
-    /// Where everything is.
-    #[must_use]
-    pub fn info(&self) -> Info {
-        let names = &self.hub.names;
-        Info {
-            hub_host_name: names.hub.clone(),
-            gateway_host_name: names.gateway.clone(),
-            ca_file: self.authority.file().to_owned(),
-            mqtt: self.mqtt,
-            https: self.https,
-            amqp: self.amqp,
-            service_connection_string: self.hub.service_connection_string("iothubowner"),
-            policy_connection_strings: POLICIES
-                .iter()
-                .map(|&(name, _)| (name.to_owned(), self.hub.service_connection_string(name)))
-                .collect(),
-            event_hub_connection_string: self.event_hub_connection_string(EVENT_HUB),
-            custom_event_hub_connection_strings: self
-                .hub
-                .routing()
-                .event_hubs()
-                .map(|name| (name.to_owned(), self.event_hub_connection_string(name)))
-                .collect(),
-            provisioning_host: self.dps.host.clone(),
-            id_scope: self.dps.id_scope(),
-            provisioning_service_connection_string: self.dps.service_connection_string(),
-            devices: self
-                .hub
-                .device_ids()
-                .iter()
-                .filter_map(|id| self.credentials(id))
-                .collect(),
-        }
-    }
-
-    fn event_hub_connection_string(&self, event_hub: &str) -> String {
-        self.hub
-            .event_hub_connection_string(self.amqp.port(), event_hub)
     }
 
     /// The control API (`/control/…`), to be served where its user can reach it and nobody else.
@@ -253,63 +179,6 @@ impl Simulator {
     /// When the device is no edge device, or the content no deployment.
     pub fn apply_deployment(&self, device: &str, content: &Value) -> Result<(), IdentityFault> {
         self.hub.apply_deployment(device, content)
-    }
-
-    /// The environment the Edge runtime gives a module; serves its workload socket from here on.
-    ///
-    /// # Errors
-    /// When the socket cannot be made.
-    pub fn module_environment(&self, module: &Identity) -> io::Result<Vec<(String, String)>> {
-        let socket = self.workload_socket(module)?;
-        let names = &self.hub.names;
-        let generation = self.hub.generation(module).unwrap_or_default();
-        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let mut environment = vec![
-            variable(
-                "IOTEDGE_WORKLOADURI",
-                &format!("unix://{}", socket.display()),
-            ),
-            variable("IOTEDGE_GATEWAYHOSTNAME", &names.gateway.to_lowercase()),
-            variable("IOTEDGE_IOTHUBHOSTNAME", &names.hub),
-            variable("IOTEDGE_DEVICEID", module.device_id()),
-            variable("IOTEDGE_MODULEID", module.module_id().unwrap_or_default()),
-            variable("IOTEDGE_MODULEGENERATIONID", &generation),
-            variable("IOTEDGE_AUTHSCHEME", "sasToken"),
-            variable("IOTEDGE_APIVERSION", "2022-08-03"),
-        ];
-        // Ours: the runtime's ports are fixed, a simulator's need not be.
-        if self.mqtt.port() != 8883 {
-            environment.push(variable(
-                "IOTEDGE_GATEWAY_MQTT_PORT",
-                &self.mqtt.port().to_string(),
-            ));
-        }
-        if self.https.port() != 443 {
-            environment.push(variable(
-                "IOTEDGE_GATEWAY_HTTPS_PORT",
-                &self.https.port().to_string(),
-            ));
-        }
-        Ok(environment)
-    }
-
-    fn workload_socket(&self, module: &Identity) -> io::Result<PathBuf> {
-        let mut sockets = lock(&self.sockets);
-        if let Some(path) = sockets.get(module) {
-            return Ok(path.clone());
-        }
-        let path = workload::socket_path(&self.run, module);
-        let hub = self.hub.clone();
-        let served = workload::serve(
-            &path,
-            module.clone(),
-            hub,
-            self.authority.clone(),
-            self.stop.clone(),
-        )?;
-        self.tasks.spawn(served);
-        sockets.insert(module.clone(), path.clone());
-        Ok(path)
     }
 
     /// The twin as the service shows it.
