@@ -8,7 +8,6 @@ use hub_proto::error::ErrorCode;
 use hub_proto::identity::Identity;
 use hub_proto::method::MethodRequest;
 use jiff::Timestamp;
-use query::{Collection, Query};
 use serde_json::Value;
 
 use super::choosing::Choice;
@@ -30,7 +29,7 @@ pub(crate) struct Agenda {
     /// Tells it from those of states that this one took the place of: their calls may still be under way.
     number: u64,
     /// That of the job which is about to begin.
-    choice: Option<Box<Choice>>,
+    pub(super) choice: Option<Box<Choice>>,
     /// By job.
     open: BTreeMap<String, Open>,
 }
@@ -184,58 +183,7 @@ impl Core {
         }
     }
 
-    /// Begins jobs that are due, the one that has waited longest first; says whether the devices of one are still looked
-    /// for.
-    fn begin_jobs(&mut self, now: Timestamp) -> bool {
-        let jobs = &self.registry.jobs;
-        let running = jobs.values().filter(|job| job.deadline().is_some()).count();
-        let choice = self.jobs.choice.as_ref();
-        let is_begun = |id: &String| choice.is_some_and(|choice| choice.job == *id);
-        let mut due: Vec<_> = jobs
-            .iter()
-            .filter(|(_, job)| job.state == JobState::Waiting && job.starts <= now)
-            .map(|(id, job)| (!is_begun(id), job.starts, id))
-            .collect();
-        due.sort();
-        let free = MOST_ACTIVE.saturating_sub(running);
-        let due: Vec<String> = due
-            .into_iter()
-            .map(|(.., id)| id.clone())
-            .take(free)
-            .collect();
-        for id in due {
-            let Some(choice) = self.choice_for(&id, now) else {
-                continue;
-            };
-            match self.choose(choice) {
-                Ok(devices) => self.begin_job(&id, devices, now),
-                Err(choice) => {
-                    self.jobs.choice = Some(choice);
-                    return true;
-                }
-            }
-        }
-        false
-    }
-
-    /// The choice of a job's devices, begun or new. A condition that cannot be read ends the job.
-    fn choice_for(&mut self, id: &str, now: Timestamp) -> Option<Box<Choice>> {
-        if let Some(choice) = self.jobs.choice.take_if(|choice| choice.job == id) {
-            return Some(choice);
-        }
-        let job = self.registry.jobs.get(id)?;
-        // It was understood when the job was made.
-        match Query::parse_condition(&job.condition, Collection::DEVICES) {
-            Ok(condition) => Some(Box::new(Choice::new(id, condition))),
-            Err(error) => {
-                let reason = Some(format!("queryCondition is not valid: {error}"));
-                self.end_job(id, End::Failed, reason, Progress::Canceled, now);
-                None
-            }
-        }
-    }
-
-    fn begin_job(&mut self, id: &str, devices: Vec<String>, now: Timestamp) {
+    pub(super) fn begin_job(&mut self, id: &str, devices: Vec<String>, now: Timestamp) {
         let open = Open {
             waiting: devices.iter().cloned().collect(),
             called: HashSet::new(),
