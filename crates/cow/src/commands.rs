@@ -5,6 +5,7 @@ pub(crate) mod board;
 pub(crate) mod deployment;
 pub(crate) mod device;
 pub(crate) mod dps;
+mod event_filter;
 pub(crate) mod image;
 pub(crate) mod manifest;
 pub(crate) mod method;

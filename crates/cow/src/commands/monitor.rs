@@ -4,6 +4,7 @@ use anyhow::bail;
 use clap::ValueEnum;
 use serde_json::Value;
 
+use super::event_filter::EventFilterArgs;
 use crate::control::{Control, ControlArgs};
 use crate::output::{self, FAINT, JsonArgs, STRONG, paint};
 
@@ -21,18 +22,8 @@ pub(crate) struct Args {
     /// Only this module, of the device or of any
     #[arg(long, value_name = "ID")]
     module: Option<String>,
-    /// Only with this property; can be given more than once
-    #[arg(long, value_name = "NAME[=VALUE]")]
-    property: Vec<String>,
-    /// Only with this place in a JSON body; can be given more than once
-    #[arg(long, value_name = "/PLACE[=VALUE]")]
-    pointer: Vec<String>,
-    /// Only with this in the body
-    #[arg(long)]
-    text: Option<String>,
-    /// Only from this source: Telemetry, twinChangeEvents, …
-    #[arg(long)]
-    source: Option<String>,
+    #[command(flatten)]
+    filter: EventFilterArgs,
     /// Only what came at this time or later, like 2026-11-21T18:20:00Z
     #[arg(long, value_name = "TIME")]
     after: Option<String>,
@@ -91,8 +82,6 @@ async fn follow(args: Args, seen: &mut u64) -> anyhow::Result<()> {
     }
     let texts = [
         ("module", &args.module),
-        ("text", &args.text),
-        ("source", &args.source),
         ("after", &args.after),
         ("before", &args.before),
     ];
@@ -101,16 +90,7 @@ async fn follow(args: Args, seen: &mut u64) -> anyhow::Result<()> {
             .into_iter()
             .filter_map(|(name, text)| Some((name, text.as_deref()?))),
     );
-    query.extend(
-        args.property
-            .iter()
-            .map(|property| ("property", property.as_str())),
-    );
-    query.extend(
-        args.pointer
-            .iter()
-            .map(|pointer| ("pointer", pointer.as_str())),
-    );
+    query.extend(args.filter.parameters());
     let mut events = Control::new(args.control)
         .follow(&["events"], &query)
         .await?;

@@ -5,6 +5,7 @@ use hub_proto::identity::Identity;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
+use super::event_filter::EventFilterArgs;
 use crate::control::{Control, ControlArgs, ControlError};
 use crate::output::{self, JsonArgs};
 
@@ -13,6 +14,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
+With reported, --property and --pointer speak of the reported properties, otherwise of an event.
 Ends with 0 when it is so, and with 1 and what is missing when the time is over.
 Examples:
   cow wait ready                                     until the simulator answers
@@ -32,18 +34,8 @@ pub(crate) struct Args {
     /// What happened from this moment on counts; without, everything that is kept
     #[arg(long, value_name = "MOMENT")]
     since: Option<String>,
-    /// An event's property, or a reported one; can be given more than once
-    #[arg(long, value_name = "NAME[=VALUE]")]
-    property: Vec<String>,
-    /// A place in the event's body or in the reported properties; can be given more than once
-    #[arg(long, value_name = "/PLACE[=VALUE]")]
-    pointer: Vec<String>,
-    /// What an event's body holds
-    #[arg(long)]
-    text: Option<String>,
-    /// Where an event is from: Telemetry, twinChangeEvents, …
-    #[arg(long)]
-    source: Option<String>,
+    #[command(flatten)]
+    filter: EventFilterArgs,
     /// How many events
     #[arg(long, value_name = "N")]
     count: Option<u16>,
@@ -87,27 +79,13 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
         query.push(("device", target.device_id()));
         query.extend(target.module_id().map(|module| ("module", module)));
     }
-    let texts = [
-        ("since", &args.since),
-        ("text", &args.text),
-        ("source", &args.source),
-        ("count", &count),
-    ];
+    let texts = [("since", &args.since), ("count", &count)];
     query.extend(
         texts
             .into_iter()
             .filter_map(|(name, text)| Some((name, text.as_deref()?))),
     );
-    query.extend(
-        args.property
-            .iter()
-            .map(|property| ("property", property.as_str())),
-    );
-    query.extend(
-        args.pointer
-            .iter()
-            .map(|pointer| ("pointer", pointer.as_str())),
-    );
+    query.extend(args.filter.parameters());
     let within = Duration::from_secs(args.timeout.into());
     let deadline = Instant::now() + within;
     let control = Control::new(args.control).with_extra_patience(within);
