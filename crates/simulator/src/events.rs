@@ -275,6 +275,20 @@ fn id(bytes: &[u8]) -> Option<(&str, &[u8])> {
 mod tests {
     use super::*;
 
+    /// A device's message.
+    pub(super) fn message<'a>(device: &'a str, body: &'a [u8]) -> Event<'a> {
+        Event {
+            enqueued_ms: 1_767_225_600_000,
+            edge_sequence: 0,
+            edge: "",
+            source: Source::Telemetry,
+            device,
+            module: "",
+            bag: "",
+            body,
+        }
+    }
+
     fn event(body: &[u8]) -> Event<'_> {
         Event {
             enqueued_ms: 1_767_225_600_000,

@@ -66,21 +66,8 @@ impl EventLog {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Source;
     use super::*;
-
-    fn event<'a>(device: &'a str, body: &'a [u8]) -> Event<'a> {
-        Event {
-            enqueued_ms: 1_767_225_600_000,
-            edge_sequence: 0,
-            edge: "",
-            source: Source::Telemetry,
-            device,
-            module: "",
-            bag: "",
-            body,
-        }
-    }
+    use crate::events::tests::message;
 
     fn read(log: &EventLog) -> Vec<(u64, String)> {
         let events = log.read_from(0);
@@ -92,18 +79,18 @@ mod tests {
     #[test]
     fn what_comes_back_has_its_numbers_and_what_follows_has_new_ones() {
         let mut log = EventLog::new(1 << 20);
-        log.append(&event("a", b"one"));
-        log.append(&event("b", b"two"));
+        log.append(&message("a", b"one"));
+        log.append(&message("b", b"two"));
         log.resume_at(10);
-        log.append(&event("a", b"ten"));
+        log.append(&message("a", b"ten"));
         let runs = log.runs();
         let kept = read(&log);
         let own = log.partitions()[super::super::partitions::partition_of("a")].next;
 
-        log.append(&event("a", b"forgotten"));
+        log.append(&message("a", b"forgotten"));
         let mut back = EventLog::of_runs(&runs, &log).expect("its own");
         assert_eq!(read(&back), kept);
-        back.append(&event("a", b"next"));
+        back.append(&message("a", b"next"));
         assert_eq!(read(&back).last(), Some(&(12, "next".to_owned())));
         let partition = super::super::partitions::partition_of("a");
         let numbers: Vec<u64> = back
@@ -117,7 +104,7 @@ mod tests {
     #[test]
     fn elsewhere_numbers_go_on_from_the_snapshot() {
         let mut log = EventLog::new(1 << 20);
-        log.append(&event("a", b"one"));
+        log.append(&message("a", b"one"));
         let runs = log.runs();
         let back = EventLog::of_runs(&runs, &EventLog::new(1 << 20)).expect("its own");
         assert_eq!(back.next_sequence(), 2);

@@ -113,20 +113,7 @@ impl Chunk {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::Source;
-
-    fn event<'a>(device: &'a str, body: &'a [u8]) -> Event<'a> {
-        Event {
-            enqueued_ms: 1_767_225_600_000,
-            edge_sequence: 0,
-            edge: "",
-            source: Source::Telemetry,
-            device,
-            module: "",
-            bag: "",
-            body,
-        }
-    }
+    use crate::events::tests::message;
 
     fn placed(log: &EventLog, partition: usize, offset: u64) -> Vec<(u64, u64)> {
         log.read_partition(partition, offset)
@@ -139,7 +126,7 @@ mod tests {
         let mut log = EventLog::new(1 << 20);
         let body = [b'x'; 500];
         for number in 0..1000 {
-            log.append(&event(&format!("device{}", number % 37), &body));
+            log.append(&message(&format!("device{}", number % 37), &body));
         }
         let mut offsets = Vec::new();
         for partition in 0..PARTITIONS {
@@ -168,7 +155,7 @@ mod tests {
         let mut log = EventLog::new(256 << 10);
         let body = vec![b'x'; 10_000];
         for _ in 0..100 {
-            log.append(&event("pump7", &body));
+            log.append(&message("pump7", &body));
         }
         let partition = partition_of("pump7");
         let kept = placed(&log, partition, 0);
@@ -183,12 +170,12 @@ mod tests {
     #[test]
     fn no_number_comes_twice_after_a_restart() {
         let mut log = EventLog::new(1 << 20);
-        log.append(&event("pump7", b"before"));
+        log.append(&message("pump7", b"before"));
         let kept = *log.partitions();
         let mut restarted = EventLog::new(1 << 20);
         restarted.resume_at(log.next_sequence());
         restarted.resume_partitions(&kept);
-        restarted.append(&event("pump7", b"after"));
+        restarted.append(&message("pump7", b"after"));
         assert_eq!(placed(&restarted, partition_of("pump7"), 0), [(2, 1)]);
     }
 }
