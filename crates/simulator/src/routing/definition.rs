@@ -11,6 +11,9 @@ use crate::events::Source;
 /// The built-in endpoint's name in routes.
 pub(crate) const BUILT_IN: &str = "events";
 
+/// The fallback route's name, where it is given none.
+const FALLBACK: &str = "$fallback";
+
 const MAX_ENDPOINTS: usize = 10;
 const MAX_ROUTES: usize = 100;
 const MAX_ENRICHMENTS: usize = 10;
@@ -36,16 +39,13 @@ const OF_THE_CLOUD: [&str; 8] = [
 ];
 
 /// Which messages and events go where, and with what on them.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub(crate) struct Definition {
-    #[serde(default)]
     pub(crate) endpoints: Endpoints,
-    #[serde(default)]
     pub(crate) routes: Vec<RouteDefinition>,
-    #[serde(default)]
-    pub(crate) fallback_route: FallbackRoute,
-    #[serde(default)]
+    /// Where messages go that no route takes.
+    pub(crate) fallback_route: RouteDefinition,
     pub(crate) enrichments: Vec<Enrichment>,
 }
 
@@ -86,19 +86,6 @@ pub(crate) struct RouteDefinition {
     pub(crate) is_enabled: bool,
 }
 
-/// Where messages go that no route takes.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct FallbackRoute {
-    #[serde(default = "fallback_name")]
-    pub(crate) name: String,
-    pub(crate) source: Source,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) condition: Option<String>,
-    pub(crate) endpoint_names: Vec<String>,
-    pub(crate) is_enabled: bool,
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Enrichment {
@@ -132,20 +119,21 @@ pub(crate) struct Span {
     pub(crate) end_column: u32,
 }
 
-impl Default for FallbackRoute {
+impl Default for Definition {
     fn default() -> Self {
         Self {
-            name: fallback_name(),
-            source: Source::Telemetry,
-            condition: None,
-            endpoint_names: vec![BUILT_IN.to_owned()],
-            is_enabled: true,
+            endpoints: Endpoints::default(),
+            routes: Vec::new(),
+            fallback_route: RouteDefinition {
+                name: FALLBACK.to_owned(),
+                source: Source::Telemetry,
+                condition: None,
+                endpoint_names: vec![BUILT_IN.to_owned()],
+                is_enabled: true,
+            },
+            enrichments: Vec::new(),
         }
     }
-}
-
-fn fallback_name() -> String {
-    "$fallback".to_owned()
 }
 
 impl Problem {
@@ -180,6 +168,9 @@ impl Definition {
     /// What it is not, or everything that is wrong with it.
     pub(crate) fn read(mut document: Value) -> Result<Self, Vec<Problem>> {
         drop_nulls(&mut document);
+        if let Some(Value::Object(fallback)) = document.get_mut("fallbackRoute") {
+            fallback.entry("name").or_insert_with(|| FALLBACK.into());
+        }
         let mut definition: Self = read(document)?;
         let mut problems = definition.endpoints.check();
         for endpoint in &mut definition.endpoints.event_hubs {
