@@ -1,6 +1,7 @@
 import os
 
 import pytest
+from azure.iot.hub import IoTHubRegistryManager
 
 from sdk import CLIENTS, Client
 from simulator import REPOSITORY, Simulator
@@ -29,6 +30,18 @@ def kept_simulator(tmp_path):
     """A simulator of one test's own that keeps its state over a kill."""
     with Simulator("--state", tmp_path / "state") as simulator:
         yield simulator
+
+
+@pytest.fixture
+def trust(simulator, monkeypatch):
+    """Service SDKs speak through `requests`, which takes its authorities from here."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", simulator.ca_file)
+
+
+@pytest.fixture
+def registry(simulator):
+    """The hub as back ends administer it; over HTTPS that wants `trust`."""
+    return IoTHubRegistryManager.from_connection_string(simulator.ready["serviceConnectionString"])
 
 
 @pytest.fixture

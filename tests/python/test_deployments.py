@@ -15,16 +15,7 @@ from msrest.exceptions import HttpOperationError
 from provisioning import new_id
 from simulator import until
 
-
-@pytest.fixture(autouse=True)
-def trust(simulator, monkeypatch):
-    """The SDK speaks through `requests`, which takes its authorities from here."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", simulator.ca_file)
-
-
-@pytest.fixture
-def registry(simulator):
-    return IoTHubRegistryManager.from_connection_string(simulator.ready["serviceConnectionString"])
+pytestmark = pytest.mark.usefixtures("trust")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ import os
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.iothub_http_runtime_manager import IoTHubHttpRuntimeManager
 from azure.iot.hub.models import JobProperties
 from azure.storage.blob import (
@@ -23,11 +22,7 @@ from simulator import Refused, until
 
 NOTIFICATIONS = "/messages/serviceBound/filenotifications"
 
-
-@pytest.fixture(autouse=True)
-def trust(simulator, monkeypatch):
-    """The service SDK and the storage SDK speak through `requests`, which takes its authorities from here."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", simulator.ca_file)
+pytestmark = pytest.mark.usefixtures("trust")
 
 
 @pytest.fixture
@@ -184,7 +179,7 @@ def test_a_signature_is_checked(device, open_client):
 
 
 @pytest.mark.parametrize("flavour", ["sync"], indirect=True)
-def test_a_sender_hears_what_became_of_its_message(simulator, runtime, device, open_client):
+def test_a_sender_hears_what_became_of_its_message(simulator, registry, runtime, device, open_client):
     def send(ack, **more):
         message = {"body": "hello", "ack": ack, **more}
         return simulator.ask("POST", f"/control/messages/{device.id}", message)["messageId"]
@@ -192,7 +187,6 @@ def test_a_sender_hears_what_became_of_its_message(simulator, runtime, device, o
     late = send("full", expiryTimeUtc="2020-01-01T00:00:00Z")
     [record] = feedback(runtime, device, 1)
     assert (record["originalMessageId"], record["statusCode"]) == (late, "Expired")
-    registry = IoTHubRegistryManager.from_connection_string(simulator.ready["serviceConnectionString"])
     assert record["deviceGenerationId"] == registry.get_device(device.id).generation_id
     unheard, taken = send("negative"), send("positive")
     client = open_client(device.connection_string).connect().take_messages()
@@ -222,8 +216,7 @@ def test_feedback_is_given_back_and_settled(simulator, runtime, device):
     assert lost.value.response.headers["iothub-errorcode"] == "DeviceMessageLockLost"
 
 
-def test_devices_are_exported_into_the_hub_s_own_store(simulator, device):
-    registry = IoTHubRegistryManager.from_connection_string(simulator.ready["serviceConnectionString"])
+def test_devices_are_exported_into_the_hub_s_own_store(simulator, registry, device):
     made = simulator.ask("POST", f"/control/blobs/containers/{new_id('c')}")
     wanted = JobProperties(
         type="export",

@@ -17,21 +17,12 @@ from simulator import until
 
 OVER = {"completed", "failed", "cancelled"}
 
-
-@pytest.fixture(autouse=True)
-def trust(simulator, monkeypatch):
-    """The SDKs speak through `requests`, which takes its authorities from here."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", simulator.ca_file)
+pytestmark = pytest.mark.usefixtures("trust")
 
 
 @pytest.fixture
 def jobs(simulator):
     return IoTHubJobManager.from_connection_string(simulator.ready["serviceConnectionString"])
-
-
-@pytest.fixture
-def registry(simulator):
-    return IoTHubRegistryManager.from_connection_string(simulator.ready["serviceConnectionString"])
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """The official service SDK finds twins with queries."""
 
 import pytest
-from azure.iot.hub import IoTHubRegistryManager
 from azure.iot.hub.models import QuerySpecification
 from msrest.exceptions import HttpOperationError
 
@@ -20,15 +19,13 @@ def site(simulator):
 
 
 @pytest.fixture
-def query(simulator, monkeypatch):
+def query(registry, trust):
     """Asks the way the SDK's users do: page after page, until there is no token."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", simulator.ca_file)
-    manager = IoTHubRegistryManager.from_connection_string(simulator.ready["serviceConnectionString"])
 
     def query(text, size=None):
         pages, token = [], None
         while True:
-            page = manager.query_iot_hub(QuerySpecification(query=text), token, size)
+            page = registry.query_iot_hub(QuerySpecification(query=text), token, size)
             pages.append(page)
             token = page.continuation_token
             if token is None:

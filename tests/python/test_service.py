@@ -27,16 +27,7 @@ from simulator import Device
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2)]
 THUMBPRINTS = ["0123456789ABCDEF" * 4, "FEDCBA9876543210" * 4]
 
-
-@pytest.fixture(autouse=True)
-def trust(simulator, monkeypatch):
-    """The SDK speaks through `requests`, which takes its authorities from here."""
-    monkeypatch.setenv("REQUESTS_CA_BUNDLE", simulator.ca_file)
-
-
-@pytest.fixture
-def registry(simulator):
-    return IoTHubRegistryManager.from_connection_string(simulator.ready["serviceConnectionString"])
+pytestmark = pytest.mark.usefixtures("trust")
 
 
 @pytest.fixture
