@@ -66,6 +66,7 @@ use hub_proto::identity::Identity;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 pub(crate) use administration::{Step, Wanted};
 pub use agents::{AgentCall, EdgeAgent};
@@ -189,6 +190,8 @@ pub(crate) struct Core {
     jobs: jobs::Agenda,
     /// Tells whoever carries out an import or export that it is over; nobody does without.
     errand: Option<CancellationToken>,
+    /// Parts of blobs that only a state speaks of whose place was taken. Their files go when the journal says so, too.
+    parts_left: HashMap<Uuid, u64>,
     /// Deliveries that leave when the journal has what they are about.
     outgoing: Vec<(Arc<Mailbox>, Delivery)>,
     trace: Arc<Trace>,
@@ -323,6 +326,7 @@ impl Core {
             agents: agents::Agents::default(),
             jobs: jobs::Agenda::default(),
             errand: None,
+            parts_left: HashMap::new(),
             outgoing: Vec::new(),
             trace,
             observed: Vec::new(),

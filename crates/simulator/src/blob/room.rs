@@ -58,13 +58,19 @@ impl Room {
                 IN_MEMORY
             },
             directory,
-            used: AtomicU64::new(kept.values().map(|length| length + ENTRY).sum()),
+            used: AtomicU64::new(size(kept)),
         })
     }
 
     /// The file of a part; nothing if parts are in memory.
     pub(crate) fn path(&self, id: Uuid) -> Option<PathBuf> {
         Some(self.directory.as_ref()?.join(id.simple().to_string()))
+    }
+
+    /// Bytes that parts take, with their entries.
+    #[cfg(test)]
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
     }
 
     /// Begins a part.
@@ -110,10 +116,25 @@ impl Room {
 
     /// Removes parts that nothing speaks of any more.
     pub(crate) fn remove(&self, parts: &HashMap<Uuid, u64>) {
-        for (id, length) in parts {
-            self.used.fetch_sub(length + ENTRY, Ordering::Relaxed);
-            if let Some(path) = self.path(*id)
-                && let Err(error) = std::fs::remove_file(&path)
+        self.give_back(parts);
+        self.remove_files(parts.keys());
+    }
+
+    /// Other parts have taken the place of these. Files are left as they are.
+    pub(crate) fn replace(&self, parts: &HashMap<Uuid, u64>, others: &HashMap<Uuid, u64>) {
+        // There may be more than there is room for: then nothing is taken until there is again.
+        self.used.fetch_add(size(others), Ordering::Relaxed);
+        self.give_back(parts);
+    }
+
+    fn give_back(&self, parts: &HashMap<Uuid, u64>) {
+        self.used.fetch_sub(size(parts), Ordering::Relaxed);
+    }
+
+    /// Removes the files of parts that nothing speaks of any more.
+    pub(crate) fn remove_files<'a>(&self, parts: impl Iterator<Item = &'a Uuid>) {
+        for path in parts.filter_map(|id| self.path(*id)) {
+            if let Err(error) = std::fs::remove_file(&path)
                 && error.kind() != io::ErrorKind::NotFound
             {
                 tracing::warn!(%error, path = %path.display(), "a blob's file cannot be removed");
@@ -188,6 +209,11 @@ impl Drop for Draft {
     }
 }
 
+/// What parts take, with their entries.
+fn size(parts: &HashMap<Uuid, u64>) -> u64 {
+    parts.values().map(|length| length + ENTRY).sum()
+}
+
 fn sweep(directory: &Path, kept: &HashMap<Uuid, u64>) {
     // Nobody has used it yet, which is how nearly every hub starts.
     let Ok(entries) = std::fs::read_dir(directory) else {
@@ -227,7 +253,7 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("it is there"), b"hello");
         drop(draft);
         assert!(!path.exists());
-        assert_eq!(room.used.load(Ordering::Relaxed), 0);
+        assert_eq!(room.used(), 0);
     }
 
     #[tokio::test]
@@ -242,7 +268,7 @@ mod tests {
         let room = Room::open(Some(directory.path()), &known);
         assert!(room.path(kept.id).is_some_and(|path| path.exists()));
         assert!(room.path(left.id).is_some_and(|path| !path.exists()));
-        assert_eq!(room.used.load(Ordering::Relaxed), 4 + ENTRY);
+        assert_eq!(room.used(), 4 + ENTRY);
     }
 
     #[tokio::test]

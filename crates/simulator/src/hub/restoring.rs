@@ -7,7 +7,7 @@
 //! **Invariant:** no number that a client, a reader or a service may have seen comes again for something else: events,
 //! their partitions, twins' versions and entity tags go on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use jiff::Timestamp;
@@ -125,11 +125,8 @@ impl Core {
         self.registry.restored.as_deref() == Some(restoration)
     }
 
-    /// Puts a state in the place of this one, in the hub that is called `host`, to be committed by the caller. Connections end.
-    ///
-    /// # Errors
-    /// When it is none; nothing has changed then.
-    pub(crate) fn put(&mut self, state: HubState, host: &str) -> Result<(), JsonError> {
+    /// As [`Hub::put`], in the hub that is called `host`.
+    fn put(&mut self, state: HubState, host: &str) -> Result<(), JsonError> {
         let payload = serde_json::to_vec(&state)?;
         let (registry, logs) = state.put_after(&self.events, &self.event_hubs)?;
         for (identity, live) in &self.live {
@@ -148,6 +145,7 @@ impl Core {
         fresh.jobs = self.jobs.next();
         self.call_errand_off();
         fresh.errand = self.errand.take();
+        fresh.parts_left = std::mem::take(&mut self.parts_left);
         *self = fresh;
         self.journal.stage(Kind::Restored, &payload);
         self.wake(host);
@@ -157,9 +155,25 @@ impl Core {
 }
 
 impl Hub {
+    /// Puts a state in the place of what is there, to be committed with [`Hub::commit_restored`]. Connections end.
+    ///
+    /// # Errors
+    /// When it is none; nothing has changed then.
+    pub(crate) fn put(&self, core: &mut Core, state: HubState) -> Result<(), JsonError> {
+        let before = core.registry.blobs.all_parts();
+        core.put(state, &self.names.hub)?;
+        let after = core.registry.blobs.all_parts();
+        self.room.replace(&before, &after);
+        core.parts_left.extend(before);
+        core.parts_left.retain(|id, _| !after.contains_key(id));
+        Ok(())
+    }
+
     /// As [`Hub::commit`], for one who has put another state in place: everybody who waits looks again.
     pub(crate) fn commit_restored(&self, core: &mut Core) -> io::Result<()> {
         self.commit(core)?;
+        self.room.remove_files(core.parts_left.keys());
+        core.parts_left = HashMap::new();
         self.endpoint
             .keep_readers(|event_hub| core.log(event_hub).is_some());
         self.new_events.notify_waiters();

@@ -158,8 +158,7 @@ impl<'a> Held<'a> {
             .map_err(SnapshotError::Document)?;
         let states = std::iter::once(snapshot.hub).chain(snapshot.linked_hubs.into_values());
         for ((hub, core), state) in self.hubs.iter_mut().zip(states) {
-            core.put(state, &hub.names.hub)
-                .map_err(SnapshotError::Document)?;
+            hub.put(core, state).map_err(SnapshotError::Document)?;
         }
         self.commit().map_err(SnapshotError::Journal)
     }
@@ -325,8 +324,7 @@ impl Simulator {
         let states = std::iter::once(snapshot.hub).chain(snapshot.linked_hubs.into_values());
         for ((hub, core), state) in held.hubs.iter_mut().zip(states) {
             if !core.is_restored_by(restoration) {
-                core.put(state, &hub.names.hub)
-                    .map_err(SnapshotError::Document)?;
+                hub.put(core, state).map_err(SnapshotError::Document)?;
             }
         }
         held.commit().map_err(SnapshotError::Journal)?;

@@ -10,6 +10,7 @@ use super::*;
 use crate::hub::Names;
 
 mod refusals;
+mod restored;
 
 struct Bench {
     hub: Arc<Hub>,

@@ -225,7 +225,7 @@ fn a_full_disk_holds_jobs_up_and_loses_nothing() {
 /// Puts a state in the place of what the hub has, as a reset does.
 fn put(hub: &Hub, state: super::super::HubState) {
     let mut core = hub.lock();
-    core.put(state, "localhost").expect("a state");
+    hub.put(&mut core, state).expect("a state");
     hub.commit_restored(&mut core).expect("in memory");
 }
 

@@ -56,7 +56,7 @@ async fn an_import_is_done_once_when_a_state_from_its_midst_comes_back() {
     {
         let hub = bench.hub();
         let mut core = hub.lock();
-        core.put(state, "localhost").expect("a state");
+        hub.put(&mut core, state).expect("a state");
         hub.commit_restored(&mut core).expect("in memory");
     }
     let _stop = bench.employ();
