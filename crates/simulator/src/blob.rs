@@ -126,6 +126,11 @@ impl Blob {
 }
 
 impl Blobs {
+    /// Takes the place of others, of which no entity tag is to stand for anything here.
+    pub(crate) fn go_on_from(&mut self, replaced: &Self) {
+        self.revision = self.revision.max(replaced.revision);
+    }
+
     pub(crate) fn container(&self, name: &str) -> Option<&Container> {
         self.containers.get(name)
     }

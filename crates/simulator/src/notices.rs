@@ -102,6 +102,16 @@ pub(crate) struct Handed {
 }
 
 impl Notices {
+    /// Takes the place of others, whose numbers do not come again.
+    pub(crate) fn go_on_from(&mut self, replaced: &Self) {
+        for (own, known) in [
+            (&mut self.feedback, &replaced.feedback),
+            (&mut self.files, &replaced.files),
+        ] {
+            own.next = own.next.max(known.next);
+        }
+    }
+
     pub(crate) fn of(&self, channel: Channel) -> &Queue {
         match channel {
             Channel::Feedback => &self.feedback,

@@ -287,6 +287,13 @@ impl Registry {
         let (own, known) = (&mut self.connection_events, &replaced.connection_events);
         own.at_ms = own.at_ms.max(known.at_ms);
         own.count = own.count.max(known.count);
+        self.blobs.go_on_from(&replaced.blobs);
+        self.notices.go_on_from(&replaced.notices);
+        for (id, configuration) in &mut self.configurations {
+            if let Some(known) = replaced.configurations.get(id) {
+                configuration.go_on_from(known);
+            }
+        }
         for (id, device) in &mut self.devices {
             let Some(known) = replaced.devices.get(id) else {
                 continue;

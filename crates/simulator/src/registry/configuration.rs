@@ -25,6 +25,13 @@ pub(crate) struct Configuration {
 }
 
 impl Configuration {
+    /// Takes the place of another, of which no entity tag is to stand for this one.
+    pub(crate) fn go_on_from(&mut self, replaced: &Self) {
+        if self.revision < replaced.revision {
+            self.revision = replaced.revision + 1;
+        }
+    }
+
     /// Removed and made again it has another, since it was created at another time.
     pub(crate) fn etag(&self) -> String {
         base64::Engine::encode(

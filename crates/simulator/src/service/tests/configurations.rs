@@ -247,3 +247,27 @@ async fn a_deployment_is_put_on_one_edge_device() {
     let nowhere = "/devices/pump8/applyConfigurationContent";
     assert_eq!(bench.ask("POST", nowhere, content).await.refused(), 404_001);
 }
+
+#[tokio::test]
+async fn an_entity_tag_never_stands_for_another_configuration() {
+    let bench = Bench::new();
+    let path = "/configurations/winter";
+    let change = async |priority: u64| {
+        let document = json!({"id": "winter", "priority": priority});
+        let answer = bench.ask_if("PUT", path, Some("*"), document).await;
+        answer.body["etag"].clone()
+    };
+    bench.made(path, json!({"priority": 1})).await;
+    let mut state = bench.hub().lock().state().expect("in memory");
+    let seen = change(2).await;
+    {
+        let hub = bench.hub();
+        let mut core = hub.lock();
+        core.prepare(&mut state, "r");
+        hub.put(&mut core, state).expect("a state");
+        hub.commit_restored(&mut core).expect("in memory");
+    }
+    let back = bench.ask("GET", path, Value::Null).await.body;
+    assert_eq!(back["priority"], 1);
+    assert_ne!(change(3).await, seen);
+}

@@ -44,3 +44,14 @@ async fn room_is_counted_anew_when_another_state_comes() {
     let files = std::fs::read_dir(directory.path().join("blobs")).expect("it was made");
     assert_eq!(files.count(), 1, "of the blob that is there");
 }
+
+#[tokio::test]
+async fn an_entity_tag_never_stands_for_another_blob() {
+    let bench = Bench::new(None);
+    assert_eq!(bench.put("/a", "1").await.status, 201);
+    let state = bench.state();
+    let seen = bench.put("/a", "2").await.header("etag").to_owned();
+    bench.put_back(state);
+    assert_eq!(bench.ask("GET", "/a", "", "").await.body, "1");
+    assert_ne!(bench.put("/a", "3").await.header("etag"), seen);
+}
