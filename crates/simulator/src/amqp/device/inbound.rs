@@ -11,6 +11,7 @@ use crate::amqp::message::{Message, Property};
 use crate::amqp::performative::Fault;
 use crate::amqp::properties;
 use crate::amqp::value::Value;
+use crate::wire::MAX_TOPIC;
 
 const ARGUMENT: &str = "com.microsoft:argument-error";
 const STATUS: &str = "IoThub-status";
@@ -61,7 +62,15 @@ pub(super) fn telemetry(from: &Identity, message: Message) -> Result<(String, By
             format!("A message of {size} bytes is more than {MAX_MESSAGE_BYTES}."),
         ));
     }
-    Ok((topic::telemetry(from, &given.encode()), body))
+    let topic = topic::telemetry(from, &given.encode());
+    // Of a batch nothing may be taken before all of it can be.
+    if topic.len() > MAX_TOPIC {
+        let bytes = topic.len();
+        return Err(refused(format!(
+            "properties that take {bytes} bytes on the way are more than {MAX_TOPIC}"
+        )));
+    }
+    Ok((topic, body))
 }
 
 /// An answer to a method request.

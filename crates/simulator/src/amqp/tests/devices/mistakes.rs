@@ -73,17 +73,28 @@ fn a_message_that_is_none_is_rejected() {
         assert_eq!(reason(&came), Some(expected));
     }
     // A batch is taken whole or not at all.
-    let mut batch = BytesMut::new();
-    message::data(&mut batch, &message(b"1", &[]));
-    message::data(&mut batch, b"nothing");
-    let fields = [
-        Value::Uint(0),
-        Value::Uint(9),
-        Value::Binary(Bytes::from_static(b"tag")),
-        Value::Uint(0x8001_3700),
-    ];
-    client.say_with(TRANSFER, &fields, &batch);
-    assert_eq!(reason(&client.hear()), Some("amqp:decode-error"));
+    for (number, (last, expected)) in [
+        (BytesMut::from(&b"nothing"[..]), "amqp:decode-error"),
+        (
+            message(b"", &[("k", &long)]),
+            "com.microsoft:argument-error",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut batch = BytesMut::new();
+        message::data(&mut batch, &message(b"1", &[]));
+        message::data(&mut batch, &last);
+        let fields = [
+            Value::Uint(0),
+            Value::Uint(9 + number as u32),
+            Value::Binary(Bytes::from_static(b"tag")),
+            Value::Uint(0x8001_3700),
+        ];
+        client.say_with(TRANSFER, &fields, &batch);
+        assert_eq!(reason(&client.hear()), Some(expected));
+    }
     assert!(hub.events(0, None, 10).0.is_empty());
 }
 
