@@ -234,6 +234,11 @@ impl Journal {
         self.sink.is_some()
     }
 
+    /// Whether something waits for the next commit.
+    pub(crate) fn has_staged(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// Puts a frame into the next commit.
     pub(crate) fn stage(&mut self, kind: Kind, payload: &[u8]) {
         if self.sink.is_some() {

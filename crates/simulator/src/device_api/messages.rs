@@ -29,7 +29,7 @@ impl Asked<'_> {
         if self.parts.method != Method::GET {
             return Ok(StatusCode::METHOD_NOT_ALLOWED.into_response());
         }
-        let held = self.hub.take_message(&self.device, Timestamp::now());
+        let held = self.hub.take_message(&self.device, Timestamp::now())?;
         Ok(held.map_or_else(|| StatusCode::NO_CONTENT.into_response(), response))
     }
 

@@ -78,9 +78,9 @@ impl Hub {
     /// One blob.
     ///
     /// # Errors
-    /// When it, or its container, is not there.
+    /// When it, or its container, is not there, or the journal cannot be written.
     pub(crate) fn blob(&self, container: &str, name: &str) -> Result<Blob, BlobFault> {
-        let core = self.lock();
+        let core = self.lock_kept()?;
         core.check_container(container)?;
         let found = core.registry.blobs.blob(container, name);
         found.cloned().ok_or(BlobFault::NoBlob)
@@ -89,13 +89,13 @@ impl Hub {
     /// What `look` makes of a container.
     ///
     /// # Errors
-    /// When it is not there.
+    /// When it is not there, or the journal cannot be written.
     pub(crate) fn container<T>(
         &self,
         name: &str,
         look: impl FnOnce(&crate::blob::Container) -> T,
     ) -> Result<T, BlobFault> {
-        let core = self.lock();
+        let core = self.lock_kept()?;
         let found = core.registry.blobs.container(name);
         found.map(look).ok_or(BlobFault::NoContainer)
     }

@@ -43,7 +43,15 @@ impl Hub {
         from: u64,
         bounds: EventBounds,
     ) -> FoundEvents {
-        look(&self.lock().events, filter, from, bounds)
+        match self.lock_if_kept() {
+            Some(core) => look(&core.events, filter, from, bounds),
+            None => FoundEvents {
+                events: Vec::new(),
+                next: from,
+                missed: 0,
+                end: from,
+            },
+        }
     }
 
     /// Up to `most` events of an endpoint, as routes name it, from `from` on that are meant, as JSON, and where to read
@@ -64,7 +72,12 @@ impl Hub {
                 bytes: PIECE,
                 events: most - events.len(),
             };
-            let found = look(self.lock().log(&event_hub)?, filter, from, bounds);
+            let found = {
+                let Some(core) = self.lock_if_kept() else {
+                    return Some((events, from));
+                };
+                look(core.log(&event_hub)?, filter, from, bounds)
+            };
             events.extend(found.events);
             from = found.next;
             if events.len() == most || from == found.end {

@@ -24,29 +24,15 @@ pub(crate) struct Held {
 
 impl Hub {
     /// Hands a device the oldest message that it neither holds already nor was sent on a connection of its own.
-    pub(crate) fn take_message(&self, device: &Identity, now: Timestamp) -> Option<Held> {
-        let mut core = self.lock();
-        let core = &mut *core;
-        let locked = core.live.get(device).map(|live| &live.locked);
-        let queue = &mut core.registry.devices.get_mut(device.device_id())?.queue;
-        let now_ms = now.as_millisecond();
-        let message = queue.waiting.iter_mut().find(|message| {
-            message.expires_ms > now_ms
-                && !message.hold.is_held(now_ms)
-                && !message.hold.is_spent(now_ms)
-                && !locked.is_some_and(|locked| locked.contains_key(&message.sequence))
-        })?;
-        let token = Uuid::new_v4();
-        message.hold.take(token, now_ms);
-        message.delivered = true;
-        Some(Held {
-            token,
-            sequence: message.sequence,
-            deliveries: message.hold.deliveries(),
-            // The bag was written by this hub.
-            properties: Properties::decode(&message.bag).unwrap_or_default(),
-            body: message.body.0.clone(),
-        })
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub(crate) fn take_message(
+        &self,
+        device: &Identity,
+        now: Timestamp,
+    ) -> io::Result<Option<Held>> {
+        Ok(self.lock_kept()?.hold_message(device, now))
     }
 
     /// Ends the message that `token` holds; says whether it holds one still.
@@ -97,6 +83,29 @@ impl Hub {
 }
 
 impl Core {
+    fn hold_message(&mut self, device: &Identity, now: Timestamp) -> Option<Held> {
+        let locked = self.live.get(device).map(|live| &live.locked);
+        let queue = &mut self.registry.devices.get_mut(device.device_id())?.queue;
+        let now_ms = now.as_millisecond();
+        let message = queue.waiting.iter_mut().find(|message| {
+            message.expires_ms > now_ms
+                && !message.hold.is_held(now_ms)
+                && !message.hold.is_spent(now_ms)
+                && !locked.is_some_and(|locked| locked.contains_key(&message.sequence))
+        })?;
+        let token = Uuid::new_v4();
+        message.hold.take(token, now_ms);
+        message.delivered = true;
+        Some(Held {
+            token,
+            sequence: message.sequence,
+            deliveries: message.hold.deliveries(),
+            // The bag was written by this hub.
+            properties: Properties::decode(&message.bag).unwrap_or_default(),
+            body: message.body.0.clone(),
+        })
+    }
+
     fn held_by(&self, device: &Identity, token: Uuid, now: Timestamp) -> Option<u64> {
         let device = self.registry.devices.get(device.device_id())?;
         let mut waiting = device.queue.waiting.iter();

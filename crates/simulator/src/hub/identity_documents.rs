@@ -25,8 +25,17 @@ impl Hub {
     pub(super) fn lock_kept(&self) -> io::Result<MutexGuard<'_, Core>> {
         let mut core = self.lock();
         // A write that failed may have left changes that nobody may hear of.
-        self.commit(&mut core)?;
+        if core.journal.has_staged() {
+            self.commit(&mut core)?;
+        }
         Ok(core)
+    }
+
+    /// As [`Hub::lock_kept`], for those who look again when the journal can be written.
+    pub(super) fn lock_if_kept(&self) -> Option<MutexGuard<'_, Core>> {
+        let kept = self.lock_kept();
+        kept.inspect_err(|error| tracing::debug!(%error, "the journal cannot be written"))
+            .ok()
     }
 
     /// One device or module, with its keys.

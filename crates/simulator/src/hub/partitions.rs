@@ -54,7 +54,10 @@ pub(crate) struct Reading<'a> {
 impl Hub {
     /// Events at the built-in endpoint from `sequence` on, of one device or of all, as JSON; and where to read on.
     pub(crate) fn events(&self, from: u64, device: Option<&str>, most: usize) -> (Vec<Value>, u64) {
-        read_log(&self.lock().events, from, device, most)
+        match self.lock_if_kept() {
+            Some(core) => read_log(&core.events, from, device, most),
+            None => (Vec::new(), from),
+        }
     }
 
     /// The same of an endpoint as routes name it; nothing where there is none.
@@ -66,7 +69,9 @@ impl Hub {
         most: usize,
     ) -> Option<(Vec<Value>, u64)> {
         let event_hub = self.event_hub_of(endpoint)?;
-        let core = self.lock();
+        let Some(core) = self.lock_if_kept() else {
+            return Some((Vec::new(), from));
+        };
         Some(read_log(core.log(&event_hub)?, from, device, most))
     }
 
@@ -80,6 +85,18 @@ impl Hub {
         let event_hub = self.event_hub_of(endpoint)?;
         let core = self.lock();
         core.log(&event_hub).map(EventLog::next_sequence)
+    }
+
+    /// Whether an endpoint has more to be read than it had at `from`, or is gone.
+    pub(crate) fn has_grown(&self, endpoint: &str, from: u64) -> bool {
+        let Some(event_hub) = self.event_hub_of(endpoint) else {
+            return true;
+        };
+        let Some(core) = self.lock_if_kept() else {
+            return false;
+        };
+        let log = core.log(&event_hub);
+        log.is_none_or(|log| log.next_sequence() > from)
     }
 
     /// How far a partition of an event hub that is there has come, and the sequence number of the oldest event kept.
@@ -141,7 +158,9 @@ impl Hub {
         most: usize,
         mut take: impl FnMut(&Reading<'_>),
     ) -> (u64, bool) {
-        let core = self.lock();
+        let Some(core) = self.lock_if_kept() else {
+            return (offset, false);
+        };
         let Some(events) = core.log(event_hub) else {
             return (offset, false);
         };

@@ -46,11 +46,7 @@ impl Simulator {
     pub async fn events_after_at(&self, endpoint: &str, from: u64) {
         loop {
             let grown = self.hub.new_events.notified();
-            if self
-                .hub
-                .next_event_at(endpoint)
-                .is_none_or(|next| next > from)
-            {
+            if self.hub.has_grown(endpoint, from) {
                 return;
             }
             grown.await;

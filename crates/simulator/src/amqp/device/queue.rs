@@ -29,7 +29,14 @@ impl Queue {
 
     /// Takes the oldest message that nobody holds.
     pub(crate) fn next(&self, now: Timestamp) -> Option<Parcel> {
-        let held = self.hub.take_message(&self.owner, now)?;
+        let held = match self.hub.take_message(&self.owner, now) {
+            Ok(held) => held?,
+            Err(error) => {
+                // It is handed out when it is kept.
+                tracing::debug!(%error, "the journal cannot be written");
+                return None;
+            }
+        };
         let token = held.token.as_u128();
         let mut out = BytesMut::with_capacity(512 + held.body.len());
         sections(&mut out, &held);

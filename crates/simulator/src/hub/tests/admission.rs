@@ -1,8 +1,11 @@
 //! Who may connect, to which face, and what is left when a disk is full.
 
 use super::*;
+use crate::amqp::EVENT_HUB;
 use crate::connection::End;
+use crate::events::PARTITIONS;
 use crate::hub::Face;
+use crate::routing::BUILT_IN;
 use crate::wire::Will;
 
 #[test]
@@ -158,4 +161,32 @@ fn a_will_has_the_properties_its_topic_names() {
     let (events, _) = hub.events(1, None, usize::MAX);
     let properties = json!({"zone": "3", "iothub-MessageType": "Will"});
     assert_eq!(events[0]["properties"], properties);
+}
+
+#[test]
+fn nobody_reads_what_the_journal_does_not_hold() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let hub = furnished(Some(directory.path()));
+    let pump = connect(&hub, "pump7");
+    hub.lock().journal.fill_disk();
+    let mut batch = hub.batch(&pump);
+    let topic = "devices/pump7/messages/events/";
+    batch
+        .publish(topic, &Bytes::from_static(b"{}"), false)
+        .expect("its own topic");
+    batch.commit().expect_err("it cannot be kept");
+    hub.send(&identity("pump7"), Properties::default(), Bytes::new())
+        .expect_err("it cannot be kept");
+    assert!(hub.events(0, None, 10).0.is_empty());
+    let mut read = 0;
+    for partition in 0..PARTITIONS {
+        hub.read_partition(EVENT_HUB, partition, 0, 10, |_| read += 1);
+    }
+    assert_eq!(read, 0);
+    assert!(
+        !hub.has_grown(BUILT_IN, 1),
+        "nobody looks for it again and again"
+    );
+    hub.take_message(&identity("pump7"), Timestamp::now())
+        .expect_err("it is not handed out either");
 }
