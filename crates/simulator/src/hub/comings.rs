@@ -53,13 +53,13 @@ impl Comings {
         self.noted + 1
     }
 
-    /// Those from `number` on; nothing when some of them are forgotten.
+    /// Those from `number` on; nothing when some of them are forgotten, or the number is of a process before this one.
     pub(super) fn since(&self, number: u64) -> Option<impl Iterator<Item = &Noted>> {
         let oldest = self
             .newest
             .front()
             .map_or(self.next(), |noted| noted.number);
-        let all = number >= oldest;
+        let all = (oldest..=self.next()).contains(&number);
         all.then(|| {
             self.newest
                 .iter()
@@ -88,5 +88,9 @@ mod tests {
         assert_eq!(comings.since(2).map(Iterator::count), Some(KEPT));
         let next = comings.next();
         assert_eq!(comings.since(next).map(Iterator::count), Some(0));
+        assert!(
+            comings.since(next + 1).is_none(),
+            "it is of a process before this one"
+        );
     }
 }
