@@ -169,7 +169,7 @@ impl Core {
 
     /// Forgets jobs that have been over for long enough.
     pub(super) fn forget_jobs(&mut self, now: Timestamp) {
-        let is_old = |ended: Option<Timestamp>| ended.is_some_and(|at| at + KEPT <= now);
+        let is_old = |ended: Option<Timestamp>| ended.is_some_and(|at| at <= now - KEPT);
         let jobs = self.registry.jobs.iter();
         let old: Vec<String> = jobs
             .filter(|(_, job)| is_old(job.ended()))

@@ -132,7 +132,10 @@ impl Job {
     /// When it is over at the latest, once it has begun.
     pub(crate) fn deadline(&self) -> Option<Timestamp> {
         match self.state {
-            JobState::Running { since } => Some(since + self.max_execution()),
+            JobState::Running { since } => {
+                let deadline = since.checked_add(self.max_execution());
+                Some(deadline.unwrap_or(Timestamp::MAX))
+            }
             _ => None,
         }
     }

@@ -323,3 +323,30 @@ fn what_a_transfer_of_a_state_that_is_gone_comes_to_is_not_for_the_next() {
     assert_eq!(status(), "completed");
     assert!(hub.next_errand().is_none() && !hub.begin_transfers());
 }
+
+#[test]
+fn times_beyond_every_calendar_stop_nobody() {
+    let hub = Arc::new(hub(None));
+    hub.add_device("a", false, &[]).expect("a fresh id");
+    let mut state = hub.lock().state().expect("in memory");
+    let endless = Job {
+        max_execution_seconds: u64::MAX,
+        ..job(call())
+    };
+    let over = Job {
+        state: JobState::Ended {
+            end: End::Completed,
+            at: Timestamp::MAX,
+            reason: None,
+        },
+        ..job(call())
+    };
+    state.registry.jobs.insert("endless".to_owned(), endless);
+    state.registry.jobs.insert("over".to_owned(), over);
+    put(&hub, state);
+    let now = Timestamp::now();
+    let due = hub.jobs_due(now, 1, false).expect("in memory");
+    assert_eq!(due.calls.len(), 1);
+    hub.forget_jobs(now).expect("in memory");
+    assert!(hub.job("over").is_ok());
+}
