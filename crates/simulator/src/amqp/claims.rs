@@ -12,7 +12,7 @@ use super::device::Devices;
 use super::message::{Body, Message, Status};
 use super::value::Value;
 use crate::hub::{Hub, Right};
-use crate::with_causes;
+use crate::{is_same_secret, with_causes};
 
 /// Resources one connection may have tokens for: a client that reads every partition has one for each.
 const MAX_GRANTS: usize = 256;
@@ -101,7 +101,7 @@ impl Claims {
                     "the policy {user:?} has no right to connect as a service"
                 ));
             }
-            if !is_same(key.to_base64().as_bytes(), password.as_bytes()) {
+            if !is_same_secret(key.to_base64().as_bytes(), password.as_bytes()) {
                 return Err("the password is another policy's key".to_owned());
             }
             self.grant("", i64::MAX)
@@ -212,14 +212,4 @@ fn policy_key(hub: &Hub, name: &str) -> Result<SymmetricKey, String> {
 fn is_this_hub(hub: &Hub, host: &str) -> bool {
     let mut accepted = hub.names.accepted.iter();
     accepted.any(|name| name.eq_ignore_ascii_case(host))
-}
-
-/// Compares without telling by its time how much is the same.
-fn is_same(own: &[u8], given: &[u8]) -> bool {
-    own.len() == given.len()
-        && own
-            .iter()
-            .zip(given)
-            .fold(0, |differ, (a, b)| differ | (a ^ b))
-            == 0
 }

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use super::ACCOUNT;
+use crate::is_same_secret;
 
 /// The version this store signs with: the first with its string to sign.
 const VERSION: &str = "2020-12-06";
@@ -130,8 +131,7 @@ pub(crate) fn check(
     let signature = STANDARD
         .decode(fields.signature)
         .map_err(|_| SasFault::Field("sig"))?;
-    // Compared as keys are: without telling by the time it takes how much is right.
-    if !is_same(&key.sign(fields.to_sign(signed).as_bytes()), &signature) {
+    if !is_same_secret(&key.sign(fields.to_sign(signed).as_bytes()), &signature) {
         return Err(SasFault::Signature);
     }
     if !fields.start.is_empty() {
@@ -243,15 +243,6 @@ fn moment(text: &str) -> Option<Timestamp> {
         _ => text.to_owned(),
     };
     whole.parse().ok()
-}
-
-fn is_same(own: &[u8], given: &[u8]) -> bool {
-    own.len() == given.len()
-        && own
-            .iter()
-            .zip(given)
-            .fold(0, |differ, (a, b)| differ | (a ^ b))
-            == 0
 }
 
 #[cfg(test)]
