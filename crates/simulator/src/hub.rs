@@ -5,9 +5,10 @@
 //!
 //! **Invariant:** no client, watcher or caller learns of a change that the journal does not hold.
 //!
-//! The parts: [`connect`](self) here, `telemetry` (messages in, routes), `deliveries` (messages out), `twins`,
-//! `methods`, `identities` (the registry's administration), `control` (levers, events, the clock's work), `routing` (where
-//! events go), `own_events` (what the hub tells by itself).
+//! Where to begin reading: `connecting` (who may, and what that changes), `batch` (a client's round of work), `telemetry`
+//! (messages in, routes), `deliveries` (messages out), `twins`, `methods`, `identities` (the registry's administration),
+//! `control` (levers, the clock's work), `recording` (the journal), `routing` (where events go), `own_events` (what the hub
+//! tells by itself).
 
 mod administration;
 mod agents;

@@ -1,8 +1,8 @@
 //! Jobs that a service schedules: a twin's patch or a method, for every device that fulfils a condition.
 //!
 //! Here is what a job goes through, told the time; `crate::jobs` carries it out. Its devices are looked for when it
-//! begins, a slice of time at a time: one that changes just then may be seen as it was before or after. Each device's turn is in the journal before anything can reach the device, and its outcome before anybody is
-//! told of it.
+//! begins, a slice of time at a time: one that changes just then may be seen as it was before or after. Each device's
+//! turn is in the journal before anything can reach the device, and its outcome before anybody is told of it.
 //!
 //! **Invariant:** no device gets a job's method twice, and a job's patch is in a twin once: patch and outcome are one
 //! frame of the journal. A method whose answer a kill swallowed is not called again; its device counts as failed.
