@@ -16,6 +16,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod azure;
 pub mod entity_tag;
 pub mod hub;
 pub mod moment;

@@ -4,19 +4,19 @@
 //! - [`Rest`] is one connection to the service API, kept open from request to request;
 //! - [`EventReader`] is one connection to the Event Hubs-compatible endpoint.
 //!
-//! It is *not* a client for a product: it asks no question twice, waits for nothing, and knows of AMQP what a reader of
-//! events has to say. `cow bench` measures with it, because it costs little beside what it measures, and tests kill
+//! It is *not* a client for a product: it asks no question twice and waits for nothing. `cow bench` measures with it, because it costs little beside what it measures, and tests kill
 //! the simulator under it, because it hides nothing.
 //!
-//! **Invariant:** it shares no line with the simulator's own AMQP: what both had wrong alike, no test would find.
+//! **Invariant:** it shares no line with the simulator's own REST or AMQP: what both had wrong alike, no test would find.
 
 mod events;
 mod place;
 mod rest;
 
-pub use events::{Event, EventReader};
+pub use events::EventReader;
 pub use place::Place;
 pub use rest::{Answer, Rest};
+pub use service_client::Event;
 
 /// Why the hub could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -39,7 +39,7 @@ pub enum ProbeError {
     /// A request that cannot be made.
     #[error("the request cannot be made")]
     NoRequest(#[from] hyper::http::Error),
-    /// The other side spoke AMQP that a reader does not expect, or ended a link.
-    #[error("the event endpoint said {0}")]
-    Amqp(String),
+    /// Events cannot be read, or no longer.
+    #[error("events cannot be read")]
+    Events(#[from] service_client::EventsError),
 }

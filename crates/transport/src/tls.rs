@@ -81,7 +81,10 @@ pub async fn client_config(
 }
 
 /// TCP and TLS to a host name or address. It has no time limit of its own.
-pub(crate) async fn connect(
+///
+/// # Errors
+/// When there is nobody, or nobody who can be trusted.
+pub async fn connect(
     host: &str,
     port: u16,
     config: Arc<ClientConfig>,
