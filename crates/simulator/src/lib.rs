@@ -79,7 +79,7 @@ pub use hub::{
 pub use journal::JournalError;
 pub use levers::{Lever, LinkState, Target};
 pub use listening::Ports;
-pub use options::{LinkedHub, Options};
+pub use options::{Bridge, LinkedHub, Options};
 pub use pki::PkiError;
 pub use seed::{SeedError, SeedProblem, Seeded};
 pub use simulator::{Info, Simulator, SnapshotError, StartError};

@@ -26,6 +26,8 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// What modules connect to, where it is to differ from the hub's name.
     pub gateway: Option<String>,
+    /// A network that modules share with this machine, where they are in containers.
+    pub bridge: Option<Bridge>,
     /// Further hubs that the provisioning service may assign devices to.
     pub more_hubs: Vec<LinkedHub>,
     /// What the provisioning service lets a device wait between its questions: whole seconds, at least one. The real
@@ -35,6 +37,16 @@ pub struct Options {
     pub default_deployment: Option<Value>,
     /// Message routing, as a hub's resource has it under `properties.routing`. Without it that which was kept stays.
     pub routing: Option<Value>,
+}
+
+/// Where the simulator is for modules that are in a network of their own, beside [`Options::address`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bridge {
+    /// This machine's address in that network, to listen on as well: on the official ports, or where one of them is taken,
+    /// on that of [`Options::address`].
+    pub address: IpAddr,
+    /// What modules there call it.
+    pub host: String,
 }
 
 /// A further hub of the provisioning service, with an address of its own: official SDKs choose no port, so that hubs
@@ -61,6 +73,7 @@ impl Options {
             run: directory.join("run"),
             hosts: Vec::new(),
             gateway: None,
+            bridge: None,
             more_hubs: Vec::new(),
             retry_after: Duration::from_secs(1),
             default_deployment: None,
@@ -93,6 +106,7 @@ impl Options {
                 .map(|state| state.join("hubs").join(&name)),
             hosts: Vec::new(),
             gateway: None,
+            bridge: None,
             more_hubs: Vec::new(),
             routing: None,
             ..self.clone()
@@ -116,6 +130,7 @@ impl Options {
             "localhost".to_owned(),
         ];
         accepted.extend(self.hosts.iter().cloned());
+        accepted.extend(self.bridge.iter().map(|bridge| bridge.host.clone()));
         if self.address.is_unspecified() {
             accepted.extend(
                 std::fs::read_to_string("/etc/hostname")

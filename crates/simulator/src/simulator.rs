@@ -34,6 +34,7 @@ use crate::hub::{
 };
 use crate::journal::JournalError;
 use crate::levers::{Lever, Target};
+use crate::listening::Ports;
 use crate::pki::{Authority, PkiError};
 use crate::trace::Observation;
 use crate::{blob, control, lock};
@@ -93,6 +94,7 @@ pub struct Simulator {
     mqtt: SocketAddr,
     https: SocketAddr,
     amqp: SocketAddr,
+    bridge: Option<Ports>,
     /// What was begun and has to be finished, whatever happens in between.
     pending: pending::Pending,
     /// The deployment that the simulator began with.
@@ -106,6 +108,12 @@ pub struct Simulator {
 impl Simulator {
     fn hubs(&self) -> impl Iterator<Item = &Arc<Hub>> {
         std::iter::once(&self.hub).chain(&self.more_hubs)
+    }
+
+    /// Where it listens at the address of [`Options::bridge`](crate::Options::bridge), if it does.
+    #[must_use]
+    pub fn bridge_ports(&self) -> Option<Ports> {
+        self.bridge
     }
 
     /// The control API (`/control/…`), to be served where its user can reach it and nobody else.

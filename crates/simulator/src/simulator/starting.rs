@@ -31,11 +31,15 @@ impl Simulator {
     /// # Errors
     /// When a port, the certificates or the state cannot be had; nothing is left running then.
     pub async fn start(options: Options) -> Result<Arc<Self>, StartError> {
-        let own = bind(options.address, options.ports)?;
+        let mut own = bind(options.address, options.ports)?;
         let ports = Ports {
-            mqtt: own.mqtt.address.port(),
-            https: own.https.address.port(),
-            amqp: own.amqp.address.port(),
+            mqtt: own.mqtt[0].address.port(),
+            https: own.https[0].address.port(),
+            amqp: own.amqp[0].address.port(),
+        };
+        let bridge = match &options.bridge {
+            Some(bridge) => Some(own.bind_bridge(bridge.address, options.address, ports)?),
+            None => None,
         };
         let more: Vec<Listeners> = options
             .more_hubs
@@ -64,9 +68,10 @@ impl Simulator {
             dps,
             authority,
             run: options.run,
-            mqtt: own.mqtt.address,
-            https: own.https.address,
-            amqp: own.amqp.address,
+            mqtt: own.mqtt[0].address,
+            https: own.https[0].address,
+            amqp: own.amqp[0].address,
+            bridge,
             pending: Pending::in_directory(options.state.as_deref()),
             first_deployment: Mutex::default(),
             sockets: Mutex::default(),
@@ -112,47 +117,77 @@ impl Simulator {
                 hub: hub.clone(),
                 dps: self.dps.clone(),
             };
-            self.tasks.spawn(listening::serve_amqp(
-                listeners.amqp,
-                mqtt_tls.clone().into(),
-                hub.clone(),
-                self.stop.clone(),
-            ));
-            self.tasks.spawn(listening::serve_mqtt(
-                listeners.mqtt,
-                mqtt_tls.into(),
-                services.clone(),
-                self.stop.clone(),
-            ));
-            self.tasks.spawn(listening::serve_https(
-                listeners.https,
-                https_tls.into(),
-                websocket::router(services),
-                self.stop.clone(),
-            ));
+            for bound in listeners.amqp {
+                self.tasks.spawn(listening::serve_amqp(
+                    bound,
+                    mqtt_tls.clone().into(),
+                    hub.clone(),
+                    self.stop.clone(),
+                ));
+            }
+            for bound in listeners.mqtt {
+                self.tasks.spawn(listening::serve_mqtt(
+                    bound,
+                    mqtt_tls.clone().into(),
+                    services.clone(),
+                    self.stop.clone(),
+                ));
+            }
+            for bound in listeners.https {
+                self.tasks.spawn(listening::serve_https(
+                    bound,
+                    https_tls.clone().into(),
+                    websocket::router(services.clone()),
+                    self.stop.clone(),
+                ));
+            }
             self.tasks.spawn(tick(hub.clone(), self.stop.clone()));
         }
         Ok(())
     }
 }
 
-/// Where one hub listens.
+/// Where one hub listens: at its own address first, and at that of a bridge if there is one.
 struct Listeners {
-    mqtt: Bound,
-    https: Bound,
-    amqp: Bound,
+    mqtt: Vec<Bound>,
+    https: Vec<Bound>,
+    amqp: Vec<Bound>,
 }
 
 fn bind(ip: IpAddr, ports: Ports) -> Result<Listeners, StartError> {
-    let bind = |port| {
-        let address = SocketAddr::new(ip, port);
-        listening::bind(ip, port).map_err(|source| StartError::Bind { address, source })
-    };
     Ok(Listeners {
-        mqtt: bind(ports.mqtt)?,
-        https: bind(ports.https)?,
-        amqp: bind(ports.amqp)?,
+        mqtt: vec![bind_one(ip, ports.mqtt)?],
+        https: vec![bind_one(ip, ports.https)?],
+        amqp: vec![bind_one(ip, ports.amqp)?],
     })
+}
+
+fn bind_one(ip: IpAddr, port: u16) -> Result<Bound, StartError> {
+    let address = SocketAddr::new(ip, port);
+    listening::bind(ip, port).map_err(|source| StartError::Bind { address, source })
+}
+
+impl Listeners {
+    /// Listens at a bridge's address, too; `own` and `ports` are what it listens on already.
+    fn bind_bridge(&mut self, ip: IpAddr, own: IpAddr, ports: Ports) -> Result<Ports, StartError> {
+        // The official ports are free in a network of one's own, unless somebody listens everywhere.
+        let bind = |bounds: &mut Vec<Bound>, official, port| -> Result<u16, StartError> {
+            if let Ok(bound) = listening::bind(ip, official) {
+                bounds.push(bound);
+                return Ok(official);
+            }
+            if !own.is_unspecified() {
+                bounds.push(bind_one(ip, port)?);
+            }
+            Ok(port)
+        };
+        let official = Ports::default();
+        Ok(Ports {
+            mqtt: bind(&mut self.mqtt, official.mqtt, ports.mqtt)?,
+            https: bind(&mut self.https, official.https, ports.https)?,
+            amqp: bind(&mut self.amqp, official.amqp, ports.amqp)?,
+        })
+    }
 }
 
 fn open_hub(options: &Options) -> Result<Arc<Hub>, StartError> {
