@@ -17,7 +17,7 @@ pub struct LogLine {
     pub text: Arc<str>,
 }
 
-/// Which of a process's two outputs.
+/// Which of a module's two outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogStream {
     /// Standard output.
@@ -26,7 +26,7 @@ pub enum LogStream {
     Stderr,
 }
 
-/// Passes on lines until the output ends. Never waits for a listener: a module must not stall because nobody reads.
+/// Passes on lines until the output ends.
 pub(crate) async fn forward(
     output: impl AsyncRead + Unpin,
     module: Arc<str>,
@@ -34,37 +34,73 @@ pub(crate) async fn forward(
     lines: broadcast::Sender<LogLine>,
 ) {
     let mut output = BufReader::with_capacity(4096, output);
-    let mut line = Vec::new();
-    loop {
-        let ended = match output.fill_buf().await {
-            Ok([]) | Err(_) => true,
-            Ok(available) => {
-                let room = LONGEST_LINE - line.len();
-                let available = &available[..available.len().min(room)];
-                let newline = available.iter().position(|&byte| byte == b'\n');
-                line.extend_from_slice(&available[..newline.unwrap_or(available.len())]);
-                let used = newline.map_or(available.len(), |at| at + 1);
-                let complete = newline.is_some() || line.len() == LONGEST_LINE;
-                output.consume(used);
-                if !complete {
-                    continue;
-                }
-                false
+    let mut cutter = LineCutter::new(module, stream, lines);
+    while let Ok(available) = output.fill_buf().await {
+        if available.is_empty() {
+            break;
+        }
+        let length = available.len();
+        cutter.take(available);
+        output.consume(length);
+    }
+    cutter.end();
+}
+
+/// Cuts one output of a module into lines and passes them on. Never waits for a listener: a module must not stall because
+/// nobody reads.
+#[derive(Debug)]
+pub(crate) struct LineCutter {
+    module: Arc<str>,
+    stream: LogStream,
+    lines: broadcast::Sender<LogLine>,
+    line: Vec<u8>,
+}
+
+impl LineCutter {
+    pub(crate) fn new(
+        module: Arc<str>,
+        stream: LogStream,
+        lines: broadcast::Sender<LogLine>,
+    ) -> Self {
+        Self {
+            module,
+            stream,
+            lines,
+            line: Vec::new(),
+        }
+    }
+
+    /// What comes next, wherever it was cut.
+    pub(crate) fn take(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let room = LONGEST_LINE - self.line.len();
+            let available = &bytes[..bytes.len().min(room)];
+            let newline = available.iter().position(|&byte| byte == b'\n');
+            self.line
+                .extend_from_slice(&available[..newline.unwrap_or(available.len())]);
+            bytes = &bytes[newline.map_or(available.len(), |at| at + 1)..];
+            if newline.is_some() || self.line.len() == LONGEST_LINE {
+                self.send();
             }
-        };
-        if !(ended && line.is_empty()) {
-            let text = String::from_utf8_lossy(&line);
-            // Fails only while nobody listens, which is allowed.
-            let _ = lines.send(LogLine {
-                module: Arc::clone(&module),
-                stream,
-                text: text.trim_end_matches('\r').into(),
-            });
         }
-        if ended {
-            return;
+    }
+
+    /// Nothing comes after it.
+    pub(crate) fn end(mut self) {
+        if !self.line.is_empty() {
+            self.send();
         }
-        line.clear();
+    }
+
+    fn send(&mut self) {
+        let text = String::from_utf8_lossy(&self.line);
+        // Fails only while nobody listens, which is allowed.
+        let _ = self.lines.send(LogLine {
+            module: Arc::clone(&self.module),
+            stream: self.stream,
+            text: text.trim_end_matches('\r').into(),
+        });
+        self.line.clear();
     }
 }
 

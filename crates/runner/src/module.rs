@@ -1,21 +1,25 @@
-//! The loop that owns one module: supervisor, process, commands, state.
+//! The loop that owns one module: supervisor, run, commands, state.
 
 use std::time::{Instant, SystemTime};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::process::Process;
+use crate::run::Run;
 use crate::runner::Options;
 use crate::supervise::{Action, Supervisor};
-use crate::{DesiredStatus, Exit, LogLine, ModuleSpec, RuntimeStatus};
+use crate::{DesiredStatus, Exit, LogLine, ModuleSpec, RuntimeStatus, Workload};
 
 /// What can be seen of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleState {
     /// Where it is.
     pub status: RuntimeStatus,
-    /// Its process, while there is one.
+    /// Its process, or the first one of its container, while there is one.
     pub pid: Option<u32>,
+    /// What the engine calls its container, where it is run as one.
+    pub container: Option<String>,
+    /// Why it last could not be started, until it is.
+    pub problem: Option<String>,
     /// How its last run ended, once one has.
     pub last_exit: Option<Exit>,
     /// When that was.
@@ -27,10 +31,15 @@ pub struct ModuleState {
 }
 
 impl ModuleState {
-    pub(crate) fn initial() -> Self {
+    pub(crate) fn initial(workload: &Workload) -> Self {
         Self {
+            container: match workload {
+                Workload::Process(_) => None,
+                Workload::Container(container) => Some(container.name.clone()),
+            },
             status: RuntimeStatus::Stopped,
             pid: None,
+            problem: None,
             last_exit: None,
             last_exit_time: None,
             last_start_time: None,
@@ -69,21 +78,24 @@ impl Module {
         let mut supervisor = Supervisor::new(
             self.spec.restart_policy,
             self.options.backoff,
-            self.options.stop_grace,
+            self.spec
+                .workload
+                .stop_grace()
+                .unwrap_or(self.options.stop_grace),
         );
-        let mut process = None;
+        let mut current = None;
         let mut closing = false;
         if self.spec.status == DesiredStatus::Running {
             supervisor.handle_start(Instant::now());
         }
-        self.act(&mut supervisor, &mut process);
+        self.act(&mut supervisor, &mut current).await;
         // Nobody waits for this when the runner is being dropped.
         let _ = begun.send(());
 
-        while !(closing && process.is_none()) {
+        while !(closing && current.is_none()) {
             let timeout = supervisor.poll_timeout();
             tokio::select! {
-                exit = ended(&mut process) => self.exited(exit, &mut supervisor, &mut process).await,
+                exit = ended(&mut current) => self.exited(exit, &mut supervisor, &mut current).await,
                 Some(command) = self.commands.recv(), if !closing => match command {
                     Command::Start => supervisor.handle_start(Instant::now()),
                     Command::Stop => supervisor.handle_stop(Instant::now()),
@@ -97,64 +109,57 @@ impl Module {
                 closed = self.closing.changed(), if !closing => {
                     closing = true;
                     supervisor.handle_stop(Instant::now());
-                    if let (Ok(()), Some(process)) = (closed, &mut process) {
-                        process.kill();
+                    if let (Ok(()), Some(run)) = (closed, &mut current) {
+                        run.kill().await;
                     }
                 }
                 () = due(timeout) => supervisor.handle_timeout(Instant::now()),
             }
-            self.act(&mut supervisor, &mut process);
+            self.act(&mut supervisor, &mut current).await;
         }
     }
 
     /// Does what the supervisor decided and shows the outcome.
-    fn act(&mut self, supervisor: &mut Supervisor, process: &mut Option<Process>) {
+    async fn act(&mut self, supervisor: &mut Supervisor, current: &mut Option<Run>) {
         while let Some(action) = supervisor.poll_output() {
-            match (action, &mut *process) {
-                (Action::Spawn, slot) => self.spawn(supervisor, slot),
-                (Action::Terminate, Some(process)) => process.terminate(),
-                (Action::Kill, Some(process)) => process.kill(),
+            match (action, &mut *current) {
+                (Action::Spawn, slot) => self.spawn(supervisor, slot).await,
+                (Action::Terminate, Some(run)) => run.terminate().await,
+                (Action::Kill, Some(run)) => run.kill().await,
                 (Action::Terminate | Action::Kill, None) => {}
             }
         }
         self.state.send_modify(|state| {
             state.status = supervisor.status();
             state.restart_count = supervisor.restart_count();
-            state.pid = process.as_ref().and_then(Process::pid);
+            state.pid = current.as_ref().and_then(Run::pid);
         });
         self.changes.send_replace(());
     }
 
-    fn spawn(&mut self, supervisor: &mut Supervisor, slot: &mut Option<Process>) {
+    async fn spawn(&mut self, supervisor: &mut Supervisor, slot: &mut Option<Run>) {
         let started = SystemTime::now();
         self.state
             .send_modify(|state| state.last_start_time = Some(started));
-        match Process::spawn(&self.spec, &self.lines) {
-            Ok(process) => {
-                tracing::info!(
-                    module = self.spec.name,
-                    pid = process.pid(),
-                    "Module started"
-                );
-                *slot = Some(process);
+        match Run::start(&self.spec, &self.lines).await {
+            Ok(run) => {
+                tracing::info!(module = self.spec.name, pid = run.pid(), "Module started");
+                self.state.send_modify(|state| state.problem = None);
+                *slot = Some(run);
             }
-            Err(error) => {
-                let cause = std::error::Error::source(&error).map(ToString::to_string);
-                tracing::warn!(module = self.spec.name, %error, cause, "Module did not start");
+            Err(problem) => {
+                tracing::warn!(module = self.spec.name, problem, "Module did not start");
                 self.note_exit(Exit::NotStarted);
+                self.state
+                    .send_modify(|state| state.problem = Some(problem));
                 supervisor.handle_exited(Exit::NotStarted, Instant::now());
             }
         }
     }
 
-    async fn exited(
-        &mut self,
-        exit: Exit,
-        supervisor: &mut Supervisor,
-        slot: &mut Option<Process>,
-    ) {
-        if let Some(process) = slot.take() {
-            process.finish().await;
+    async fn exited(&mut self, exit: Exit, supervisor: &mut Supervisor, slot: &mut Option<Run>) {
+        if let Some(run) = slot.take() {
+            run.finish().await;
         }
         self.note_exit(exit);
         supervisor.handle_exited(exit, Instant::now());
@@ -175,9 +180,9 @@ impl Module {
     }
 }
 
-async fn ended(process: &mut Option<Process>) -> Exit {
-    match process {
-        Some(process) => process.wait().await,
+async fn ended(current: &mut Option<Run>) -> Exit {
+    match current {
+        Some(run) => run.wait().await,
         None => std::future::pending().await,
     }
 }

@@ -2,11 +2,35 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::ContainerSpec;
+
 /// One module of the plan: what to run, with what, when, and what to do when it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModuleSpec {
     /// The module's name in the manifest, unique in a plan.
     pub name: String,
+    /// What is run for it.
+    pub workload: Workload,
+    /// Smaller starts first; equal ones start in the plan's order. Nobody waits for health.
+    pub startup_order: u32,
+    /// What to do when the module ends by itself.
+    pub restart_policy: RestartPolicy,
+    /// Whether the manifest wants it running at all.
+    pub status: DesiredStatus,
+}
+
+/// What is run for a module. One plan may have both kinds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Workload {
+    /// A process of this machine.
+    Process(ProcessSpec),
+    /// A container of this machine's engine.
+    Container(Box<ContainerSpec>),
+}
+
+/// A program to run as a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessSpec {
     /// The program: a path, or a name looked up in `PATH`.
     pub program: PathBuf,
     /// Arguments after the program's name.
@@ -14,12 +38,6 @@ pub struct ModuleSpec {
     /// Set on top of the inherited environment; of a name given twice the later value holds, as edgeAgent relies on
     /// when it appends a module's identity to the manifest's own variables.
     pub env: Vec<(String, String)>,
-    /// Smaller starts first; equal ones start in the plan's order. Nobody waits for health.
-    pub startup_order: u32,
-    /// What to do when the module ends by itself.
-    pub restart_policy: RestartPolicy,
-    /// Whether the manifest wants it running at all.
-    pub status: DesiredStatus,
 }
 
 /// The manifest's `restartPolicy`.

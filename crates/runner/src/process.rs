@@ -1,4 +1,4 @@
-//! One run of a module as a process: the only part that would be different for containers.
+//! One run of a module as a process.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 
 use crate::leash::Leash;
 use crate::log::{LogLine, LogStream, forward};
-use crate::{Exit, ModuleSpec};
+use crate::{Exit, ProcessSpec};
 
 /// Inherited variables that would tell a module it is somebody else: identities (of the Edge runtime, its simulator,
 /// plain devices) and this project's own settings come from the plan or not at all.
@@ -48,7 +48,8 @@ pub(crate) struct Process {
 
 impl Process {
     pub(crate) fn spawn(
-        spec: &ModuleSpec,
+        module: &str,
+        spec: &ProcessSpec,
         lines: &broadcast::Sender<LogLine>,
     ) -> Result<Self, SpawnError> {
         let leash = Leash::new().map_err(SpawnError::Leash)?;
@@ -73,7 +74,7 @@ impl Process {
             .spawn()
             .map_err(|error| SpawnError::Program(spec.program.display().to_string(), error))?;
 
-        let module: Arc<str> = spec.name.as_str().into();
+        let module: Arc<str> = module.into();
         let mut outputs = JoinSet::new();
         if let Some(output) = child.stdout.take() {
             outputs.spawn(forward(

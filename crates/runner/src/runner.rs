@@ -6,7 +6,7 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::module::{Command, Module};
-use crate::{Backoff, LogLine, ModuleSpec, ModuleState, Transition};
+use crate::{Backoff, LogLine, ModuleSpec, ModuleState, Transition, Usage, Workload};
 
 /// Log lines kept for a listener that is behind; older ones are lost to it, and it is told how many.
 const LOG_BACKLOG: usize = 512;
@@ -149,7 +149,7 @@ impl Runner {
 
     async fn begin(&mut self, spec: ModuleSpec) {
         let (commands, command_receiver) = mpsc::channel(COMMAND_BACKLOG);
-        let (state, state_receiver) = watch::channel(ModuleState::initial());
+        let (state, state_receiver) = watch::channel(ModuleState::initial(&spec.workload));
         let (begun, first_start) = oneshot::channel();
         let handle = Handle {
             spec: spec.clone(),
@@ -219,6 +219,20 @@ impl Modules {
     /// Another listener to all modules' lines, from now on.
     pub fn lines(&self) -> broadcast::Receiver<LogLine> {
         self.lines.subscribe()
+    }
+
+    /// What a module uses of the machine; nothing while it does not run.
+    pub async fn usage(&self, module: &str) -> Option<Usage> {
+        let (workload, pid) = {
+            let handles = self.handles();
+            let handle = handles.get(module)?;
+            let pid = handle.state.borrow().pid?;
+            (handle.spec.workload.clone(), pid)
+        };
+        match workload {
+            Workload::Process(_) => Usage::of_process(pid),
+            Workload::Container(container) => container.engine.usage(&container.name).await,
+        }
     }
 
     /// Starts a module that is stopped, failed, or waiting to be restarted.

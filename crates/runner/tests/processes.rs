@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runner::{
     Backoff, CommandError, DesiredStatus, Exit, LogLine, LogStream, ModuleSpec, ModuleState,
-    Options, PlanError, RestartPolicy, Runner, RuntimeStatus,
+    Options, PlanError, ProcessSpec, RestartPolicy, Runner, RuntimeStatus, Workload,
 };
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::broadcast;
@@ -17,11 +17,20 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const VICTIM: &str = "RUNNER_TEST_VICTIM";
 
 fn script(name: &str, script: &str) -> ModuleSpec {
+    process(
+        name,
+        ProcessSpec {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env: vec![],
+        },
+    )
+}
+
+fn process(name: &str, process: ProcessSpec) -> ModuleSpec {
     ModuleSpec {
         name: name.into(),
-        program: "/bin/sh".into(),
-        args: vec!["-c".into(), script.into()],
-        env: vec![],
+        workload: Workload::Process(process),
         startup_order: u32::MAX,
         restart_policy: RestartPolicy::Never,
         status: DesiredStatus::Running,
@@ -132,14 +141,22 @@ async fn modules_start_in_start_up_order() {
 
 #[tokio::test]
 async fn the_plans_environment_is_added_and_a_later_value_wins() {
-    let mut spec = script("m", "echo \"$GREETING|$IOTEDGE_DEVICEID|${PATH:+path}\"");
-    spec.env = [
+    let script = "echo \"$GREETING|$IOTEDGE_DEVICEID|${PATH:+path}\"";
+    let env = [
         ("GREETING", "hello"),
         ("IOTEDGE_DEVICEID", "x"),
         ("IOTEDGE_DEVICEID", "bay-01"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .to_vec();
+    ];
+    let spec = process(
+        "m",
+        ProcessSpec {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env: env
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        },
+    );
     let (runner, mut lines) = start(vec![spec], desk()).await;
     assert_eq!(lines.next_text().await, "hello|bay-01|path");
     runner.shutdown().await;
@@ -160,11 +177,19 @@ async fn a_crash_is_restarted_with_back_off() {
 
 #[tokio::test]
 async fn a_program_that_is_not_there_is_a_state() {
-    let mut spec = script("m", "");
-    spec.program = "/nonexistent/module".into();
+    let spec = process(
+        "m",
+        ProcessSpec {
+            program: "/nonexistent/module".into(),
+            args: vec![],
+            env: vec![],
+        },
+    );
     let (runner, _lines) = start(vec![spec], desk()).await;
     let failed = state(&runner, "m", |state| state.status == RuntimeStatus::Failed).await;
     assert_eq!(failed.last_exit, Some(Exit::NotStarted));
+    let problem = failed.problem.expect("a reason");
+    assert!(problem.contains("/nonexistent/module"), "{problem}");
     runner.shutdown().await;
 }
 

@@ -5,9 +5,11 @@ use super::*;
 fn spec(name: u8, env: u8, startup_order: u32, running: bool) -> ModuleSpec {
     ModuleSpec {
         name: format!("m{name}"),
-        program: "/bin/true".into(),
-        args: Vec::new(),
-        env: vec![("X".to_owned(), env.to_string())],
+        workload: Workload::Process(ProcessSpec {
+            program: "/bin/true".into(),
+            args: Vec::new(),
+            env: vec![("X".to_owned(), env.to_string())],
+        }),
         startup_order,
         restart_policy: RestartPolicy::Always,
         status: if running {
