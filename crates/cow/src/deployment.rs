@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use manifest::template::{self, Expansion, Platform, Surroundings};
-use manifest::{Problem, Reading, Status};
+use manifest::{ImagePullPolicy, Problem, Reading, Status};
 use runner::{DesiredStatus, RestartPolicy};
 use serde_json::Value;
 
@@ -30,6 +30,9 @@ pub(crate) struct Deployment {
 pub(crate) struct Module {
     pub(crate) name: String,
     pub(crate) image: String,
+    /// Whether the image may be pulled where it is not on this machine.
+    pub(crate) may_pull: bool,
+    pub(crate) create_options: Value,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) startup_order: u32,
     pub(crate) restart_policy: RestartPolicy,
@@ -59,16 +62,21 @@ pub(crate) fn built_in() -> anyhow::Result<Deployment> {
     let text = include_str!("../../../deployment.template.json");
     of_expansion(
         "the built-in manifest",
-        template::expand(text, Platform::default(), &BuiltIn),
+        template::expand(text, platform(), &BuiltIn),
     )
 }
 
 fn of_file(path: &Path, text: &str) -> anyhow::Result<Deployment> {
-    // Processes have no platform: any one will do to name the images.
-    of_expansion(
-        &path.display().to_string(),
-        read(text, path, Platform::default())?,
-    )
+    of_expansion(&path.display().to_string(), read(text, path, platform())?)
+}
+
+/// This machine's: its images are what containers are made of, and for processes any would do.
+fn platform() -> Platform {
+    match std::env::consts::ARCH {
+        "aarch64" => Platform::Arm64v8,
+        "arm" => Platform::Arm32v7,
+        _ => Platform::Amd64,
+    }
 }
 
 fn of_expansion(name: &str, expansion: Expansion) -> anyhow::Result<Deployment> {
@@ -110,6 +118,8 @@ impl From<manifest::Module> for Module {
         Self {
             name: module.name,
             image: module.image,
+            may_pull: module.image_pull_policy == ImagePullPolicy::OnCreate,
+            create_options: module.create_options,
             env: module.env,
             startup_order: module.startup_order,
             restart_policy: match module.restart_policy {
@@ -157,9 +167,10 @@ mod tests {
         let deployment = built_in().expect("it is sound");
         let modules = deployment.modules.iter();
         let images = modules.map(|module| (module.name.as_str(), module.image.as_str()));
-        let programs = Programs::of(images.clone(), Path::new("cow"), &[]).expect("they are held");
+        let programs =
+            Programs::of(images.clone(), Path::new("cow"), &[], false).expect("they are held");
         let mut held: Vec<_> = images
-            .filter_map(|(name, image)| programs.find(name, image).ok()?.own)
+            .filter_map(|(name, image)| programs.find(name, image).ok()?.own())
             .collect();
         held.sort_unstable_by_key(|own| own.as_str());
         assert_eq!(

@@ -104,6 +104,11 @@ fn remove_orphans(siblings: &Path, own: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Whether the street of a private directory lives, as far as can be told: nobody's directory is one's own to judge.
+pub(crate) fn is_alive(directory: &Path) -> bool {
+    directory.try_exists().unwrap_or(true) && !is_orphan(directory)
+}
+
 fn is_orphan(directory: &Path) -> bool {
     File::open(directory.join(LOCK)).is_ok_and(|lock| lock.try_lock().is_ok())
 }

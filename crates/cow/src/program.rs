@@ -1,4 +1,4 @@
-//! Which program stands for a module's image when modules run as processes.
+//! What runs for a module's image: a program as a process, or a container.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -49,11 +49,32 @@ impl Program {
     }
 }
 
-/// What runs for modules: what `--exec` says, else this very binary for the images it holds.
+/// What runs for one module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Means {
+    /// A program of this machine.
+    Process(Program),
+    /// Its image; which of this binary's own modules that holds, if it holds one.
+    Container(Option<module::Name>),
+}
+
+impl Means {
+    /// Which of this binary's own modules it is, if it is one.
+    pub(crate) fn own(&self) -> Option<module::Name> {
+        match self {
+            Self::Process(program) => program.own,
+            Self::Container(own) => *own,
+        }
+    }
+}
+
+/// What runs for modules: what `--exec` says; else a container where there are to be containers, and this very binary for
+/// the images it holds where not.
 #[derive(Clone, Debug)]
 pub(crate) struct Programs {
     cow: PathBuf,
     execs: Vec<Exec>,
+    in_containers: bool,
 }
 
 impl Programs {
@@ -62,6 +83,7 @@ impl Programs {
         modules: impl Iterator<Item = (&'m str, &'m str)> + Clone,
         cow: &Path,
         execs: &[Exec],
+        in_containers: bool,
     ) -> Result<Self, UsedWrongly> {
         // A misspelt name would else go unnoticed.
         let unknown = execs
@@ -77,6 +99,7 @@ impl Programs {
         let programs = Self {
             cow: cow.to_owned(),
             execs: execs.to_owned(),
+            in_containers,
         };
         for (name, image) in modules {
             programs.find(name, image)?;
@@ -85,15 +108,19 @@ impl Programs {
     }
 
     /// What runs for a module of this name and image.
-    pub(crate) fn find(&self, module: &str, image: &str) -> Result<Program, UsedWrongly> {
-        find_one(module, image, &self.cow, &self.execs)
+    pub(crate) fn find(&self, module: &str, image: &str) -> Result<Means, UsedWrongly> {
+        let has_exec = self.execs.iter().any(|exec| exec.module == module);
+        if self.in_containers && !has_exec {
+            return Ok(Means::Container(module::Name::of_image(image_name(image))));
+        }
+        find_one(module, image, &self.cow, &self.execs).map(Means::Process)
     }
 
     /// What the host runs as its provisioning service: what runs as the module, for they share their files, or this
     /// binary's own where there is no such module.
     pub(crate) fn service(&self) -> Program {
         let own = module::Name::Provisioning;
-        let module = self.find(own.as_str(), own.as_str());
+        let module = find_one(own.as_str(), own.as_str(), &self.cow, &self.execs);
         module.unwrap_or_else(|_| Program::own(own, &self.cow))
     }
 }
@@ -111,7 +138,7 @@ fn find_one(module: &str, image: &str, cow: &Path, execs: &[Exec]) -> Result<Pro
         Some(own) => Ok(Program::own(own, cow)),
         None => Err(UsedWrongly(format!(
             "module {module} has the image {image}, which cow does not hold (it holds {}): \
-             say what to run instead with --exec '{module}=COMMAND'",
+             say what to run instead with --exec '{module}=COMMAND', or run images with --containers",
             module::Name::ALL.map(module::Name::as_str).join(", ")
         ))),
     }
@@ -134,11 +161,14 @@ mod tests {
             .map(|exec| exec.parse().expect("well-formed"))
             .collect();
         let modules = [(module, image)].into_iter();
-        let programs = Programs::of(modules, Path::new("/bin/cow"), &execs);
-        let program = programs
+        let programs = Programs::of(modules, Path::new("/bin/cow"), &execs, false);
+        let means = programs
             .map_err(|error| error.to_string())?
             .find(module, image)
             .expect("it was found before");
+        let Means::Process(program) = means else {
+            panic!("{means:?} is no process");
+        };
         let args = program
             .args
             .iter()
@@ -174,8 +204,21 @@ mod tests {
         assert_eq!(
             error,
             "module sensor has the image acme/sensor:1, which cow does not hold (it holds hc-sr04, light, battery, provisioning): \
-             say what to run instead with --exec 'sensor=COMMAND'"
+             say what to run instead with --exec 'sensor=COMMAND', or run images with --containers"
         );
+    }
+
+    #[test]
+    fn among_containers_only_exec_is_a_process() {
+        let modules = [("light", "r.example/light:1"), ("sensor", "acme/sensor:1")];
+        let execs = ["sensor=true".parse().expect("well-formed")];
+        let programs = Programs::of(modules.into_iter(), Path::new("/bin/cow"), &execs, true);
+        let programs = programs.expect("any image will do");
+        let find = |module, image| programs.find(module, image).expect("it was found before");
+        let light = find("light", "r.example/light:1");
+        assert_eq!(light, Means::Container(Some(module::Name::Light)));
+        assert_eq!(find("other", "acme/other"), Means::Container(None));
+        assert!(matches!(find("sensor", "acme/sensor:1"), Means::Process(_)));
     }
 
     #[test]

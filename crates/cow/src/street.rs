@@ -1,30 +1,34 @@
 //! What `cow up` and `cow sim` run: the simulator, a simulated board with a machine on it per bay, the manifest's modules
-//! as processes.
+//! as processes or containers.
 //!
 //! This is the only place that knows all of them. It wires nothing together: modules meet through the manifest's
 //! routes, and find their board and their identity in their environment.
 
 mod api;
 mod bay;
+mod containers;
 mod disk;
 mod edge_agent;
 mod edge_daemon;
 mod guard;
 mod host;
+mod hub;
 mod machine;
 mod readiness;
+mod surroundings;
 mod taken;
 
+use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use axum::Router;
 use board::scenario::{self, Scenario};
 use board::simulated::SimulatedBoard;
 use hub_proto::identity::Identity;
-use runner::{DesiredStatus, LogLine};
+use runner::{DesiredStatus, Engine, LogLine};
 use serde_json::Value;
 use simulator::{LinkedHub, Simulator};
 use tokio::net::TcpListener;
@@ -62,6 +66,8 @@ pub(crate) struct Plan {
     pub(crate) deployment: Option<Deployment>,
     /// What runs for the deployment's modules; without, somebody else runs them, and there are no boards.
     pub(crate) programs: Option<Programs>,
+    /// Whether modules are containers, but for those that are said to be programs.
+    pub(crate) in_containers: bool,
     /// What modules log, unless the manifest says otherwise: edgeAgent's `RuntimeLogLevel`.
     pub(crate) module_log_level: &'static str,
     pub(crate) scenario: Option<Scenario>,
@@ -79,6 +85,7 @@ impl Plan {
         &mut self,
         simulator: &Arc<Simulator>,
         lines: broadcast::Sender<LogLine>,
+        engine: Option<Engine>,
     ) -> Option<Equipment> {
         Some(Equipment {
             simulator: simulator.clone(),
@@ -86,6 +93,8 @@ impl Plan {
             deployment: self.deployment.take()?,
             log_level: self.module_log_level,
             lines,
+            is_alone: self.bays == 1,
+            engine,
         })
     }
 
@@ -100,6 +109,7 @@ impl Plan {
             bays: 0,
             deployment: None,
             programs: None,
+            in_containers: false,
             module_log_level: "warn",
             scenario: None,
             stock: None,
@@ -133,25 +143,45 @@ pub(crate) struct Running {
     /// Boards, scenario and HTTP: nothing that has to end in good order.
     tasks: JoinSet<()>,
     listener: Option<TcpListener>,
+    /// Where containers run, if there are any.
+    engine: Option<Engine>,
     _place: Place,
 }
 
 impl Running {
     /// Starts everything but HTTP, which waits for [`Self::serve`]. The receiver sees every line modules print.
-    pub(crate) async fn start(
-        mut plan: Plan,
-    ) -> anyhow::Result<(Self, broadcast::Receiver<LogLine>)> {
+    pub(crate) async fn start(plan: Plan) -> anyhow::Result<(Self, broadcast::Receiver<LogLine>)> {
         let page = SocketAddr::new(plan.address, plan.ports.page);
         let listener = match TcpListener::bind(page).await {
             Ok(listener) => listener,
             Err(error) => return Err(taken::explain_page(page, error).await),
         };
-        let http = listener.local_addr()?;
-        let seed = plan.seed.take().map(read_seed).transpose()?;
         let place = Place::open(plan.state.as_deref())?;
-        let simulator = start_simulator(&plan, &place).await?;
+        let engine = match plan.in_containers {
+            true => Some(containers::open(&place).await?),
+            false => None,
+        };
+        let started = Self::start_in(plan, listener, place, engine.clone()).await;
+        if started.is_err()
+            && let Some(engine) = engine
+        {
+            engine.close().await;
+        }
+        started
+    }
+
+    async fn start_in(
+        mut plan: Plan,
+        listener: TcpListener,
+        place: Place,
+        engine: Option<Engine>,
+    ) -> anyhow::Result<(Self, broadcast::Receiver<LogLine>)> {
+        let http = listener.local_addr()?;
+        let seed = plan.seed.take().map(hub::read_seed).transpose()?;
+        let bridge = engine.as_ref().map(containers::bridge);
+        let simulator = hub::start(&plan, &place, bridge).await?;
         if let Some((file, text)) = seed {
-            plant(&simulator, &file, &text)?;
+            hub::plant(&simulator, &file, &text)?;
         }
         let mut readiness = Readiness::watch(&simulator);
 
@@ -161,23 +191,29 @@ impl Running {
         let mut bays = Vec::new();
         let scenario = plan.scenario.take();
         let (count, https_moved) = (plan.bays, plan.ports.https_moved());
-        match plan.equipment(&simulator, lines) {
-            None => deploy_alone(&simulator, count, plan.deployment.as_ref())?,
+        match plan.equipment(&simulator, lines, engine.clone()) {
+            None => hub::deploy_alone(&simulator, count, plan.deployment.as_ref())?,
             Some(equipment) => {
+                containers::prepare(&equipment).await?;
                 let equipment = Arc::new(equipment);
                 // A scenario's seed is the fate of its boards' noise too; no two boards have the same.
                 let seed = scenario.as_ref().and_then(Scenario::seed).unwrap_or(0);
                 for number in 1..=count {
-                    let socket = place.private().join(format!("{}.sock", Site::name(number)));
+                    let run = place.private().join(Site::name(number));
+                    fs::create_dir(&run)?;
+                    let socket = run.join(surroundings::BOARD);
                     let board = SimulatedBoard::new(seed.wrapping_add(number as u64));
                     tasks.spawn(board.listen(&socket)?.run());
+                    if engine.is_some() {
+                        containers::open_to_all(&socket)?;
+                    }
                     let site = Site {
                         place: &place,
                         address: plan.address,
                         ports: plan.ports,
                         number,
                         board,
-                        socket: &socket,
+                        run: &run,
                         stock: plan.stock.as_ref(),
                     };
                     let (bay, machine) = site.build(&equipment, closing.subscribe())?;
@@ -205,6 +241,7 @@ impl Running {
             closing,
             tasks,
             listener: Some(listener),
+            engine,
             _place: place,
         };
         Ok((running, received))
@@ -266,6 +303,14 @@ impl Running {
         drop(self.closing);
         while self.machines.join_next().await.is_some() {}
         self.street.simulator.shutdown().await;
+        if let Some(engine) = &self.engine {
+            engine.close().await;
+        }
+    }
+
+    /// Where containers run, for whoever will not wait for [`Self::shutdown`].
+    pub(crate) fn engine(&self) -> Option<Engine> {
+        self.engine.clone()
     }
 }
 
@@ -280,81 +325,6 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, address.port())
 }
 
-async fn start_simulator(plan: &Plan, place: &Place) -> anyhow::Result<Arc<Simulator>> {
-    let kept = place.kept();
-    let deployment = plan.deployment.as_ref();
-    let options = simulator::Options {
-        address: plan.address,
-        ports: simulator::Ports {
-            mqtt: plan.ports.mqtt,
-            https: plan.ports.https,
-            amqp: plan.ports.amqp,
-        },
-        state: kept.map(|kept| kept.join("hub")),
-        pki: kept.unwrap_or(place.private()).join("pki"),
-        run: place.private().join("run"),
-        hosts: plan.hosts.clone(),
-        more_hubs: plan.linked_hubs.clone(),
-        routing: plan.routing.clone(),
-        // What an Edge device runs that the provisioning service makes.
-        default_deployment: deployment.map(|deployment| deployment.content.clone()),
-        ..simulator::Options::in_directory(place.private())
-    };
-    match Simulator::start(options).await {
-        Ok(simulator) => Ok(simulator),
-        Err(simulator::StartError::Bind { address, source }) => {
-            Err(taken::explain(address, source))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-fn read_seed(file: PathBuf) -> anyhow::Result<(PathBuf, String)> {
-    let text = std::fs::read_to_string(&file)
-        .with_context(|| format!("cannot read the seed {}", file.display()))?;
-    Ok((file, text))
-}
-
-/// Makes what a seed says.
-fn plant(simulator: &Simulator, file: &Path, text: &str) -> anyhow::Result<()> {
-    let file = file.display();
-    match simulator.seed(text) {
-        Ok(_) => Ok(()),
-        Err(simulator::SeedError::Problems(problems)) => {
-            let lines = problems.iter().map(|problem| format!("\n{file}:{problem}"));
-            let lines: String = lines.collect();
-            Err(anyhow!(
-                "the seed changes nothing, because of what it says:{lines}"
-            ))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// Devices whose modules somebody else runs.
-fn deploy_alone(
-    simulator: &Simulator,
-    bays: usize,
-    deployment: Option<&Deployment>,
-) -> anyhow::Result<()> {
-    for number in 1..=bays {
-        let device = Site::name(number);
-        if simulator.credentials(&device).is_none() {
-            simulator.add_device(&device, true, &[])?;
-        }
-        let Some(deployment) = deployment else {
-            continue;
-        };
-        simulator.apply_deployment(&device, &deployment.content)?;
-        // The workload sockets are there from here on.
-        for module in &deployment.modules {
-            simulator
-                .module_environment(&Identity::module(device.as_str(), module.name.as_str())?)?;
-        }
-    }
-    Ok(())
-}
-
 /// Waits for what a device's modules have to say.
 fn expect(readiness: &mut Readiness, device: &str, equipment: &Equipment) -> anyhow::Result<()> {
     // An automatic deployment may be for the device, and have it run something else.
@@ -364,22 +334,25 @@ fn expect(readiness: &mut Readiness, device: &str, equipment: &Equipment) -> any
     let told = desired.and_then(|desired| simulator::agent::read(desired).ok());
     let modules = told.into_iter().flat_map(|agent| agent.modules);
     for module in modules.filter(|module| !module.is_system).map(Module::from) {
-        if let Ok(program) = equipment.programs.find(&module.name, &module.image)
+        if let Ok(means) = equipment.programs.find(&module.name, &module.image)
             && module.status == DesiredStatus::Running
         {
             let identity = Identity::module(device, module.name.as_str())?;
-            readiness.expect(identity, program.own.is_some());
+            readiness.expect(identity, means.own().is_some());
         }
     }
     Ok(())
 }
 
-/// Whose processes have ended, for somebody who waits to hear from them.
+/// Whose runs have ended, for somebody who waits to hear from them.
 fn exits(street: &Street) -> String {
     let processes = street.bays.iter().flat_map(Bay::processes);
     let ended = processes.filter_map(|(name, state)| {
         let (code, status) = (state.last_exit?.code(), state.status.as_str());
-        Some(format!("; {name} exited with {code} (now: {status})"))
+        Some(match state.problem {
+            Some(problem) => format!("; {name} cannot be started: {problem} (now: {status})"),
+            None => format!("; {name} exited with {code} (now: {status})"),
+        })
     });
     ended.collect()
 }

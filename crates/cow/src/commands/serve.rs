@@ -2,13 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use runner::LogLine;
 use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
 
 use crate::banner::Banner;
 use crate::json_arg;
@@ -17,6 +18,9 @@ use crate::output::{self, JsonArgs};
 use crate::ports::{self, Ports};
 use crate::stop::Stop;
 use crate::street::{Plan, Running};
+
+/// Nobody waits longer who would not wait for modules. The next start removes what is left.
+const CLOSE_WITHIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ServeArgs {
@@ -94,9 +98,16 @@ impl ServeArgs {
             stop.asked().await;
         }
 
+        let engine = running.engine();
         tokio::select! {
             () = running.shutdown() => {}
-            () = stop.insisted() => output::note("stopped without waiting for the modules"),
+            () = stop.insisted() => {
+                output::note("stopped without waiting for the modules");
+                // A process ends with this one; a container has to be ended.
+                if let Some(engine) = engine {
+                    let _ = timeout(CLOSE_WITHIN, engine.close()).await;
+                }
+            }
         }
         logs.abort();
         Ok(())

@@ -22,7 +22,8 @@ Examples:
   cow up --headless --json    for programs: the first line says where everything is
   cow up --stock              one bay that nobody knows yet; the page leads through the rest
   cow up --scenario scenarios/busy-street.scenario
-  cow up --manifest my.template.json --exec sensor='python3 sensor.py'")]
+  cow up --manifest my.template.json --exec sensor='python3 sensor.py'
+  cow up --containers         the same modules, each in a container of its own")]
 pub(crate) struct Args {
     /// How many bays, each an Edge device with every module; as many as the scenario speaks of, or 1
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=99))]
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// Run a shell command for a module whose image cow does not hold, or instead of one it does
     #[arg(long = "exec", value_name = "MODULE=COMMAND")]
     execs: Vec<Exec>,
+    /// Run modules as containers of this machine's Docker engine, made from the manifest's images and create options
+    #[arg(long)]
+    containers: bool,
     /// Begin with boards that have no identity, as freshly imaged; each serves its own page
     #[arg(long)]
     stock: bool,
@@ -52,7 +56,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let mut plan = args.serve.plan();
     let spoken_of = scenario.as_ref().map_or(1, Scenario::bays).max(1);
     plan.bays = args.bays.map_or(spoken_of, usize::from);
-    let programs = programs(&deployment, &args.execs)?;
+    let programs = programs(&deployment, &args.execs, args.containers)?;
+    plan.in_containers = args.containers;
     if args.stock {
         plan.stock = Some(programs.service());
     }
@@ -70,18 +75,22 @@ pub(crate) fn desk_plan() -> anyhow::Result<Plan> {
     let deployment = deployment::built_in()?;
     Ok(Plan {
         bays: 1,
-        programs: Some(programs(&deployment, &[])?),
+        programs: Some(programs(&deployment, &[], false)?),
         deployment: Some(deployment),
         ..Plan::simulator_alone(Ipv4Addr::LOCALHOST.into(), Ports::from_base(0))
     })
 }
 
-fn programs(deployment: &Deployment, execs: &[Exec]) -> anyhow::Result<Programs> {
+fn programs(
+    deployment: &Deployment,
+    execs: &[Exec],
+    in_containers: bool,
+) -> anyhow::Result<Programs> {
     let modules = &deployment.modules;
     let images = modules
         .iter()
         .map(|module| (module.name.as_str(), module.image.as_str()));
-    Ok(Programs::of(images, &cow()?, execs)?)
+    Ok(Programs::of(images, &cow()?, execs, in_containers)?)
 }
 
 fn cow() -> anyhow::Result<PathBuf> {

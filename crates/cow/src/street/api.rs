@@ -1,4 +1,4 @@
-//! The part of the control API that is the street's own: simulated boards, and the modules' processes.
+//! The part of the control API that is the street's own: simulated boards, and the modules' processes or containers.
 //!
 //! | Request | Does |
 //! |---|---|
@@ -9,7 +9,7 @@
 //! | `GET /control/boards` | every bay's board: `[{"bay":…,"deviceId":…,"board":{…}}]` |
 //! | `GET /control/boards/{bay}` | one board's state |
 //! | `POST /control/boards/{bay}` | makes something happen: `{"command":"carArrives","vehicle":"van"}` |
-//! | `GET /control/processes` | every module's process: `[{"module":"bay-01/light","status":"running","pid":…}]` |
+//! | `GET /control/processes` | every module's process or container: `[{"module":"bay-01/light","status":"running","pid":…,"container":null,"memoryBytes":…,"processorSeconds":…}]` |
 //! | `POST /control/processes/{device}/{module}/{verb}` | `start`, `stop`, `restart`, or `kill` for a crash |
 //!
 //! A bay goes by its name, its board's serial number, or the device its machine is at the moment.
@@ -26,7 +26,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use board::simulated::{BoardState, Command};
-use runner::{CommandError, Exit, ModuleState};
+use futures_util::future::join_all;
+use runner::{CommandError, Exit, ModuleState, Usage};
 use serde_json::{Value, json};
 
 use super::{Bay, Street};
@@ -89,9 +90,19 @@ async fn command_board(
 }
 
 async fn processes(State(street): Shared) -> Json<Value> {
-    let processes = street.bays.iter().flat_map(Bay::processes);
-    let described = processes.map(|(name, state)| describe(&name, &state));
-    Json(described.collect())
+    let processes = street.bays.iter().flat_map(|bay| {
+        let processes = bay.processes().into_iter();
+        processes.map(move |(name, state)| (bay, name, state))
+    });
+    let described = processes.map(|(bay, name, state)| async move {
+        let modules = bay.modules_with(&name);
+        let usage = match modules {
+            Some(modules) => modules.usage(&name).await,
+            None => None,
+        };
+        describe(&name, &state, usage)
+    });
+    Json(join_all(described).await.into())
 }
 
 async fn command_process(
@@ -127,11 +138,15 @@ fn bay<'a>(street: &'a Street, name: &str) -> Result<&'a Bay, Fault> {
     bay.ok_or_else(|| Fault::not_found(format!("there is no bay {name}")))
 }
 
-fn describe(module: &str, state: &ModuleState) -> Value {
+fn describe(module: &str, state: &ModuleState, usage: Option<Usage>) -> Value {
     json!({
         "module": module,
         "status": state.status.as_str(),
         "pid": state.pid,
+        "container": state.container,
+        "problem": state.problem,
+        "memoryBytes": usage.map(|usage| usage.memory_bytes),
+        "processorSeconds": usage.map(|usage| usage.processor.as_secs_f64()),
         "restartCount": state.restart_count,
         "exitCode": state.last_exit.map(Exit::code),
         "lastStartTime": state.last_start_time.and_then(timestamp),

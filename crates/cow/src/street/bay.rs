@@ -13,6 +13,7 @@ use super::disk::Disk;
 use super::edge_daemon::{Equipment, deploy};
 use super::host::{Host, Portal};
 use super::machine::{Life, Machine, Switch, Vitals};
+use super::surroundings::Surroundings;
 use super::taken;
 use crate::card::{Pin, Serial};
 use crate::commands::module;
@@ -86,8 +87,8 @@ pub(super) struct Site<'a> {
     /// From 1.
     pub(super) number: usize,
     pub(super) board: SimulatedBoard,
-    /// The socket its modules reach the board by.
-    pub(super) socket: &'a Path,
+    /// The directory with the socket its modules reach the board by.
+    pub(super) run: &'a Path,
     /// The host's provisioning service, for a machine that begins without an identity.
     pub(super) stock: Option<&'a Program>,
 }
@@ -131,10 +132,10 @@ impl Site<'_> {
         };
         let deployed = equipment.deployment.modules.iter();
         let modules = deployed.filter_map(|module| {
-            let program = equipment.programs.find(&module.name, &module.image).ok()?;
+            let means = equipment.programs.find(&module.name, &module.image).ok()?;
             Some(BayModule {
                 name: module.name.clone(),
-                own: program.own,
+                own: means.own(),
             })
         });
         let (switch, switched) = mpsc::channel(SWITCH_BACKLOG);
@@ -152,7 +153,7 @@ impl Site<'_> {
         let machine = Machine {
             equipment: equipment.clone(),
             board: self.board.clone(),
-            surroundings: surroundings(&self, &bay, equipment),
+            surroundings: Surroundings::of(&self, &bay, equipment),
             disk,
             host,
             life,
@@ -161,36 +162,6 @@ impl Site<'_> {
         };
         Ok((bay, machine))
     }
-}
-
-/// What a machine tells whatever runs on it.
-fn surroundings(site: &Site<'_>, bay: &Bay, equipment: &Equipment) -> Vec<(String, String)> {
-    let info = equipment.simulator.info();
-    let path = |path: &Path| path.display().to_string();
-    let told = [
-        ("BAY_BOARD", format!("sim:{}", site.socket.display())),
-        ("BAY_SERIAL", bay.serial.as_str().to_owned()),
-        ("BAY_EDGE_CONFIG", path(&bay.disk.edge_config())),
-        ("BAY_IDENTITY_FILE", path(&bay.disk.identity_file())),
-        // The Edge daemon here reads its configuration at each boot, and a change of identity ends with one. A module
-        // leaves the rest to the host's service, where there is one.
-        (
-            "BAY_APPLY",
-            if bay.portal.is_some() {
-                "at-boot"
-            } else {
-                "none"
-            }
-            .to_owned(),
-        ),
-        ("BAY_REBOOT", "board".to_owned()),
-        (
-            "BAY_DPS_ENDPOINT",
-            format!("{}:{}", info.provisioning_host, info.https.port()),
-        ),
-        ("BAY_TRUST_FILE", path(&info.ca_file)),
-    ];
-    told.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 /// Makes a machine the device of its bay's name, as an operator does by hand.

@@ -35,17 +35,32 @@ impl Disk {
 
     /// Where imaging puts the machine's first identity: the boot partition.
     pub(crate) fn identity_file(&self) -> PathBuf {
-        self.machine.join("boot").join(card::FILE)
+        self.boot().join(card::FILE)
     }
 
     /// The Edge runtime's configuration.
     pub(crate) fn edge_config(&self) -> PathBuf {
-        self.machine.join("etc").join("config.toml")
+        self.etc().join("config.toml")
     }
 
     /// State of module provisioning, the same for the host's service and the Edge module.
     pub(super) fn provisioning(&self) -> PathBuf {
         self.machine.join("provisioning")
+    }
+
+    /// What the host mounts where the Edge configuration is: the directory it lies in.
+    pub(super) fn etc(&self) -> PathBuf {
+        self.machine.join("etc")
+    }
+
+    /// The boot partition.
+    pub(super) fn boot(&self) -> PathBuf {
+        self.machine.join("boot")
+    }
+
+    /// Where its volumes' content lies when it is to be kept.
+    pub(super) fn volumes(&self) -> PathBuf {
+        self.machine.join("volumes")
     }
 
     /// State of any other module, which is the machine's and not the device's: it stays where the device changes.

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use hub_proto::twin::Object;
 use jiff::Timestamp;
-use runner::{Exit, ModuleSpec, Runner};
+use runner::{Credentials, Exit, ModuleSpec, Runner};
+use serde_json::Value;
 use simulator::agent::{self, ModuleState, Report, Status};
 use simulator::{AgentCall, EdgeAgent as Seat};
 use tokio::sync::broadcast::error::RecvError;
@@ -83,11 +84,12 @@ impl<'a> EdgeAgent<'a> {
                 return None;
             }
         };
+        let registries = registries(&desired);
         self.applied = desired;
         self.failed.clear();
         let mut plan = Vec::new();
         for module in modules.map(Module::from) {
-            match self.daemon.spec(&self.device, &module) {
+            match self.daemon.spec(&self.device, &module, &registries) {
                 Ok(spec) => plan.push(spec),
                 Err(error) => {
                     let why = format!("{error:#}");
@@ -184,13 +186,33 @@ fn cannot_run(why: &str) -> ModuleState {
     }
 }
 
+/// Where images may be pulled from, and as whom: the deployment's `registryCredentials`.
+pub(super) fn registries(desired: &Object) -> Vec<Credentials> {
+    let credentials = desired
+        .get("runtime")
+        .map(|runtime| &runtime["settings"]["registryCredentials"]);
+    let all = credentials.and_then(Value::as_object).into_iter().flatten();
+    let read = all.filter_map(|(_, one)| {
+        let text = |name: &str| one[name].as_str().map(str::to_owned);
+        Some(Credentials {
+            address: text("address")?,
+            username: text("username")?,
+            password: text("password")?,
+        })
+    });
+    read.collect()
+}
+
 fn state_of(state: &runner::ModuleState) -> ModuleState {
     let moment = |at: Option<std::time::SystemTime>| at.and_then(|at| Timestamp::try_from(at).ok());
     let description = match (state.pid, state.last_exit) {
-        (Some(pid), _) => format!("runs as process {pid}"),
+        (Some(pid), _) => match &state.container {
+            Some(container) => format!("runs as container {container}"),
+            None => format!("runs as process {pid}"),
+        },
         (None, Some(Exit::Code(code))) => format!("ended with code {code}"),
         (None, Some(Exit::Signal(signal))) => format!("ended by signal {signal}"),
-        (None, Some(Exit::NotStarted)) => "its program cannot be started".to_owned(),
+        (None, Some(Exit::NotStarted)) => state.problem.clone().unwrap_or_default(),
         (None, None) => String::new(),
     };
     ModuleState {

@@ -11,16 +11,20 @@ use anyhow::{Context, bail};
 use dps_client::{Attestation, Endpoint, Limits, Protocol, Registration, register};
 use hub_proto::identity::Identity;
 use provisioning::edge_config::{self, DpsIdentity, Who};
-use runner::{Backoff, LogLine, ModuleSpec, Options, Runner};
+use runner::{
+    Backoff, Credentials, Engine, LogLine, ModuleSpec, Options, ProcessSpec, Runner, Workload,
+};
 use simulator::Simulator;
 use tokio::sync::broadcast;
 use transport::Trust;
 
+use super::containers;
 use super::disk::Disk;
 use super::edge_agent::EdgeAgent;
 use super::machine::{Life, Phase};
+use super::surroundings::Surroundings;
 use crate::deployment::{Deployment, Module};
-use crate::program::{self, Programs};
+use crate::program::{self, Means, Program, Programs};
 
 /// A daemon that fails is started again after a while; on a desk, not as late as on a pole.
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -38,6 +42,10 @@ pub(super) struct Equipment {
     /// What modules log, unless the manifest says otherwise: edgeAgent's `RuntimeLogLevel`.
     pub(super) log_level: &'static str,
     pub(super) lines: broadcast::Sender<LogLine>,
+    /// Whether the street has one bay.
+    pub(super) is_alone: bool,
+    /// Where containers run, if modules are to be containers.
+    pub(super) engine: Option<Engine>,
 }
 
 /// The daemon of one machine.
@@ -45,8 +53,7 @@ pub(super) struct Equipment {
 pub(super) struct EdgeDaemon<'a> {
     pub(super) equipment: &'a Equipment,
     pub(super) disk: &'a Disk,
-    /// What the machine tells every module on it: its board, and where the host's files are mounted.
-    pub(super) surroundings: &'a [(String, String)],
+    pub(super) surroundings: &'a Surroundings,
 }
 
 impl<'a> EdgeDaemon<'a> {
@@ -141,53 +148,76 @@ impl<'a> EdgeDaemon<'a> {
         Ok(assignment.device_id)
     }
 
-    /// The process that stands for a module.
+    /// What is to run for a module: a process or a container. `registries` are those the deployment has credentials for.
     ///
     /// # Errors
     /// When this machine has nothing to run for it.
-    pub(super) fn spec(&self, device: &str, module: &Module) -> anyhow::Result<ModuleSpec> {
-        let program = self.equipment.programs.find(&module.name, &module.image)?;
+    pub(super) fn spec(
+        &self,
+        device: &str,
+        module: &Module,
+        registries: &[Credentials],
+    ) -> anyhow::Result<ModuleSpec> {
+        let means = self.equipment.programs.find(&module.name, &module.image)?;
         let identity = Identity::module(device, module.name.as_str())?;
         let runtime = self
             .equipment
             .simulator
             .module_environment(&identity)
             .with_context(|| format!("cannot serve the workload API for {identity}"))?;
-        let state = if program::image_name(&module.image) == "provisioning" {
-            self.disk.provisioning()
-        } else {
-            self.disk.module(&module.name)?
+        let workload = match means {
+            Means::Process(program) => Workload::Process(self.process(&program, module, &runtime)?),
+            Means::Container(own) => {
+                let container =
+                    containers::spec(self, &identity, module, own, &runtime, registries)?;
+                Workload::Container(Box::new(container))
+            }
         };
-        let own = [
-            (
-                "RuntimeLogLevel".to_owned(),
-                self.equipment.log_level.to_owned(),
-            ),
-            ("BAY_STATE_DIR".to_owned(), state.display().to_string()),
-        ];
-        let [level, state] = own;
-        // Of a variable given twice the later value holds.
-        let env = [
-            &[level],
-            module.env.as_slice(),
-            &runtime,
-            self.surroundings,
-            &[state],
-        ]
-        .concat();
         Ok(ModuleSpec {
             name: identity.to_string(),
-            program: program.path.clone(),
-            args: program.args.clone(),
-            env,
+            workload,
             startup_order: module.startup_order,
             restart_policy: module.restart_policy,
             status: module.status,
         })
     }
+
+    fn process(
+        &self,
+        program: &Program,
+        module: &Module,
+        runtime: &[(String, String)],
+    ) -> anyhow::Result<ProcessSpec> {
+        let state = if program::image_name(&module.image) == "provisioning" {
+            self.disk.provisioning()
+        } else {
+            self.disk.module(&module.name)?
+        };
+        let state = ("BAY_STATE_DIR".to_owned(), state.display().to_string());
+        // Of a variable given twice the later value holds.
+        let env = [
+            &[self.equipment.log_level()],
+            module.env.as_slice(),
+            runtime,
+            &self.surroundings.of_process,
+            &[state],
+        ];
+        Ok(ProcessSpec {
+            program: program.path.clone(),
+            args: program.args.clone(),
+            env: env.concat(),
+        })
+    }
 }
 
-/// How a desk treats its processes.
+impl Equipment {
+    /// What modules log, as a variable.
+    pub(super) fn log_level(&self) -> (String, String) {
+        ("RuntimeLogLevel".to_owned(), self.log_level.to_owned())
+    }
+}
+
+/// How a desk treats its modules.
 pub(super) fn options() -> Options {
     Options {
         backoff: Backoff::DESK,

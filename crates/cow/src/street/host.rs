@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use runner::{DesiredStatus, ModuleSpec, RestartPolicy, Runner};
+use runner::{DesiredStatus, ModuleSpec, ProcessSpec, RestartPolicy, Runner, Workload};
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
@@ -60,9 +60,11 @@ impl Host {
         let own = own.map(|(name, value)| (name.to_owned(), value));
         let spec = ModuleSpec {
             name: format!("{}/host", self.bay),
-            program: self.program.path.clone(),
-            args: self.program.args.clone(),
-            env: [surroundings, &own].concat(),
+            workload: Workload::Process(ProcessSpec {
+                program: self.program.path.clone(),
+                args: self.program.args.clone(),
+                env: [surroundings, &own].concat(),
+            }),
             startup_order: 0,
             restart_policy: RestartPolicy::Always,
             status: DesiredStatus::Running,

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use super::disk::Disk;
 use super::edge_daemon::{EdgeDaemon, Equipment};
 use super::host::Host;
+use super::surroundings::Surroundings;
 use crate::card::Card;
 
 /// How long the Edge daemon waits for the host's service. One that cannot come up must not keep the bay from working.
@@ -154,7 +155,7 @@ pub(super) struct Machine {
     pub(super) equipment: Arc<Equipment>,
     pub(super) board: SimulatedBoard,
     pub(super) disk: Disk,
-    pub(super) surroundings: Vec<(String, String)>,
+    pub(super) surroundings: Surroundings,
     /// The provisioning service, on a machine that begins without an identity.
     pub(super) host: Option<Host>,
     pub(super) life: Life,
@@ -215,7 +216,11 @@ impl Machine {
         life.boot();
         let booting = async {
             if let Some(service) = service {
-                let runner = host.insert(service.start(equipment, disk, surroundings).await);
+                let runner = host.insert(
+                    service
+                        .start(equipment, disk, &surroundings.of_process)
+                        .await,
+                );
                 life.started(runner);
                 if timeout(HOST_FIRST, service.answers()).await.is_ok() {
                     life.vitals.send_modify(|vitals| vitals.host_answers = true);
