@@ -3,7 +3,7 @@
 //! The binary is the one in `COW`, else the release build: tests are about what people run, not about a test build.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -111,6 +111,18 @@ impl Cow {
     /// When the process cannot be killed.
     pub async fn kill(mut self) {
         self.process.kill().await.expect("it was running");
+    }
+
+    /// Ends the process as Ctrl-C does; returns how it ended.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub async fn stop(mut self) -> ExitStatus {
+        let process = self.process.id().expect("it runs").to_string();
+        let asked = Command::new("kill").args(["-INT", &process]).status();
+        assert!(asked.await.expect("kill is there").success());
+        let ended = timeout(PATIENCE, self.process.wait()).await;
+        ended.expect("it stops").expect("it can be waited for")
     }
 
     /// Asks the control API; returns the status and the body (null when it is not JSON).
