@@ -47,6 +47,19 @@ pub fn binary() -> PathBuf {
     program
 }
 
+/// How many times slower the binary may be than this machine's own: `COW_SLOWNESS`, 1 unless set. Pauses between what a
+/// test does, which are to leave time for something to happen, are that many times longer.
+///
+/// # Panics
+/// When it is no whole number.
+#[must_use]
+pub fn slowness() -> u32 {
+    let text = std::env::var("COW_SLOWNESS").ok();
+    text.map_or(1, |text| {
+        text.parse().expect("COW_SLOWNESS is a whole number")
+    })
+}
+
 /// Beside this test: `target/TRIPLE/debug/deps/TEST` and `target/TRIPLE/release/cow`.
 fn built() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use street_tests::{Cow, Trace};
+use street_tests::{Cow, Trace, slowness};
 use tokio::time::sleep;
 
 const SENSOR: &str = "bay-01/hc-sr04";
@@ -95,6 +95,10 @@ async fn quick_sensor(cow: &Cow) {
         .await;
 }
 
+async fn pause(milliseconds: u64) {
+    sleep(Duration::from_millis(milliseconds) * slowness()).await;
+}
+
 #[tokio::test]
 async fn acknowledged_events_arrive_once_over_cuts_and_killed_modules() {
     let state = tempfile::tempdir().expect("a temporary directory");
@@ -107,7 +111,7 @@ async fn acknowledged_events_arrive_once_over_cuts_and_killed_modules() {
     for round in 0..ROUNDS {
         let car = ["carArrives", "carLeaves"][round % 2];
         command(&cow, car).await;
-        sleep(Duration::from_millis(random.u64(0..250))).await;
+        pause(random.u64(0..250)).await;
         match random.u8(0..8) {
             0 | 1 => upstream(&cow, "cut").await,
             2 => upstream(&cow, "up").await,
@@ -115,7 +119,7 @@ async fn acknowledged_events_arrive_once_over_cuts_and_killed_modules() {
             4 => kill(&cow, "battery").await,
             _ => kill(&cow, "hc-sr04").await,
         }
-        sleep(Duration::from_millis(random.u64(0..250))).await;
+        pause(random.u64(0..250)).await;
     }
     settled(&cow).await;
     let numbers = acknowledged.numbers();
@@ -142,7 +146,7 @@ async fn acknowledged_events_arrive_once_over_kills_of_the_hub_itself() {
             upstream(&cow, if random.bool() { "cut" } else { "up" }).await;
         }
         command(&cow, "carArrives").await;
-        sleep(Duration::from_millis(random.u64(0..600))).await;
+        pause(random.u64(0..600)).await;
         cow.kill().await;
     }
     let cow = Cow::start(&["up", "--headless", "--state", directory]).await;
