@@ -1,4 +1,6 @@
 // Forms that speak to the API: <form data-api="POST /api/projects" data-then="/projects/{id}">.
+// `data-then` is where to go when it is done (`stay`: nowhere); without it the page is loaded again. `data-reveal="token"`
+// shows that member of the answer in the form instead: what is told once.
 // A field is sent under its name (`place.latitude` makes an object); an empty one only with `data-empty="null"`. What the
 // API refuses is said at the field it names.
 
@@ -21,7 +23,10 @@ async function send(form) {
     const { body, refused } = await api(method, path, method === "DELETE" ? undefined : values(form), form.dataset);
     if (refused) return complain(form, refused);
     form.dispatchEvent(new CustomEvent("done", { bubbles: true, detail: body }));
-    if (form.dataset.then === "stay") {
+    if (form.dataset.reveal) {
+      form.querySelector("output").textContent = body[form.dataset.reveal];
+      form.querySelector(".revealed").hidden = false;
+    } else if (form.dataset.then === "stay") {
       form.reset();
     } else if (form.dataset.then) {
       location.assign(form.dataset.then.replace(/\{(\w+)\}/g, (_, key) => encodeURIComponent(body?.[key] ?? "")));
@@ -58,7 +63,8 @@ function values(form) {
     else if (value === "") {
       if (field.dataset.empty === undefined) continue;
       value = field.dataset.empty === "null" ? null : "";
-    } else if (field.type === "number" || field.dataset.type === "number") value = Number(value);
+    } else if (field.dataset.type === "json") value = JSON.parse(value);
+    else if (field.type === "number" || field.dataset.type === "number") value = Number(value);
     else if (field.type === "datetime-local") value = new Date(value).toISOString();
     const path = field.name.split(".");
     const last = path.pop();

@@ -45,6 +45,7 @@ function plain(part) {
 
 function show(state) {
   if (!badge) return;
+  badge.hidden = false;
   badge.dataset.state = state;
   badge.textContent = { up: say("live"), down: say("reconnecting"), waiting: say("connecting") }[state];
 }

@@ -4,22 +4,47 @@ pub(crate) mod secret;
 pub(crate) mod sessions;
 
 mod account;
+mod invitations;
+mod pages;
+mod passwords;
+mod sign_in;
+mod tokens;
+mod users;
 
 use axum::Router;
+use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub use self::invitations::{FirstLinkError, first_link};
+
 use crate::app::App;
 use crate::problem::Problem;
 
 pub(crate) fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(account::read))
+    OpenApiRouter::new()
+        .routes(routes!(account::read, account::change))
+        .routes(routes!(account::change_password))
+        .routes(routes!(account::end_sessions))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::delete))
+        .routes(routes!(users::list))
+        .routes(routes!(users::read, users::change))
+        .routes(routes!(invitations::list, invitations::create))
+        .routes(routes!(invitations::delete))
 }
 
 pub(crate) fn pages() -> Router<App> {
+    let invitation = get(invitations::page).post(invitations::accept);
     Router::new()
+        .route("/sign-in", get(sign_in::page).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/setup/{token}", invitation.clone())
+        .route("/invitation/{token}", invitation)
+        .route("/people", get(pages::people))
+        .route("/account", get(pages::account))
 }
 
 /// What somebody is here for. Each may what the later ones may, but a driver's bookings are everybody's own.
@@ -104,3 +129,6 @@ impl Caller {
             .is_none_or(|own| own == customer_id)
     }
 }
+
+#[cfg(test)]
+mod tests;

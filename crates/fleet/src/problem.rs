@@ -88,6 +88,13 @@ impl Problem {
         }
     }
 
+    /// 503: this side's trouble, which is logged where it is found.
+    #[must_use]
+    pub fn unavailable() -> Self {
+        let detail = "This does not work just now. Try again in a moment.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
+    }
+
     /// 412: somebody else was quicker.
     #[must_use]
     pub fn changed() -> Self {

@@ -23,6 +23,7 @@ use axum::{Extension, Router, middleware};
 use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
+pub(crate) use self::guard::Sender;
 pub(crate) use self::limits::Limits;
 
 use crate::app::App;
@@ -35,7 +36,7 @@ const BODY_LIMIT: usize = 1024 * 1024;
 /// Everything the service serves.
 pub fn router(app: App) -> Router {
     let (api, document) = api().split_for_parts();
-    let limits = Arc::new(Limits::new(app.settings.behind_proxy));
+    let limits = Arc::new(Limits::default());
     Router::new()
         .route("/", get(home))
         .route("/live", get(live::follow))

@@ -1,13 +1,15 @@
 //! What every request is put through before its handler, and every answer after it.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
+use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::header::{
     AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -50,7 +52,7 @@ pub(super) async fn check(
 }
 
 /// Who asks, as far as can be told.
-pub(crate) fn address(extensions: &Extensions, headers: &HeaderMap, behind_proxy: bool) -> IpAddr {
+fn address(extensions: &Extensions, headers: &HeaderMap, behind_proxy: bool) -> IpAddr {
     // Only what the last proxy wrote is believed: whatever stands before it, anybody may have sent.
     let forwarded = || {
         let last = headers.get_all("x-forwarded-for").iter().next_back()?;
@@ -65,6 +67,23 @@ pub(crate) fn address(extensions: &Extensions, headers: &HeaderMap, behind_proxy
     forwarded
         .or_else(peer)
         .unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+/// As an argument of a handler: the address a request came from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sender(pub(crate) IpAddr);
+
+impl FromRequestParts<App> for Sender {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let behind_proxy = app.settings.behind_proxy;
+        Ok(Self(address(
+            &parts.extensions,
+            &parts.headers,
+            behind_proxy,
+        )))
+    }
 }
 
 /// Whether a request that changes something can only have been made on purpose: by one of our own pages, or by a

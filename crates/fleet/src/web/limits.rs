@@ -23,10 +23,8 @@ const FORGOTTEN_AFTER_MS: i64 = 60 * 60 * 1000;
 const REMEMBERED: usize = 20_000;
 
 /// Counts for this instance of the service.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Limits {
-    /// Whether addresses are what a proxy says.
-    pub(crate) behind_proxy: bool,
     requests: Mutex<HashMap<IpAddr, Bucket>>,
     accounts: Mutex<HashMap<String, Failures>>,
     addresses: Mutex<HashMap<IpAddr, Failures>>,
@@ -47,15 +45,6 @@ struct Failures {
 }
 
 impl Limits {
-    pub(super) fn new(behind_proxy: bool) -> Self {
-        Self {
-            behind_proxy,
-            requests: Mutex::default(),
-            accounts: Mutex::default(),
-            addresses: Mutex::default(),
-        }
-    }
-
     /// Counts a request.
     pub(super) fn request(&self, address: IpAddr, now: i64) -> Result<(), Problem> {
         let mut buckets = locked(&self.requests);
@@ -177,7 +166,7 @@ mod tests {
 
     #[test]
     fn guessing_at_one_account_waits_longer_each_time_from_wherever_it_is_done() {
-        let limits = Limits::new(false);
+        let limits = Limits::default();
         let mut now = 1_000_000;
         for guess in 0..5 {
             let from = address(&format!("10.0.0.{guess}"));
@@ -212,7 +201,7 @@ mod tests {
 
     #[test]
     fn guessing_at_many_accounts_from_one_network_waits_too() {
-        let limits = Limits::new(false);
+        let limits = Limits::default();
         for guess in 0..20 {
             let from = address(&format!("2001:db8::{guess:x}"));
             limits
@@ -231,7 +220,7 @@ mod tests {
 
     #[test]
     fn signing_in_costs_nothing_and_hides_nothing() {
-        let limits = Limits::new(false);
+        let limits = Limits::default();
         let from = address("10.0.0.1");
         for _ in 0..100 {
             limits.try_secret(from, "own", 0).expect("the right one");
@@ -250,7 +239,7 @@ mod tests {
 
     #[test]
     fn requests_come_in_bursts_and_then_at_a_pace() {
-        let limits = Limits::new(false);
+        let limits = Limits::default();
         let from = address("10.0.0.1");
         for _ in 0..2000 {
             limits.request(from, 0).expect("the burst");
@@ -265,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_addresses_fills_no_memory() {
-        let limits = Limits::new(false);
+        let limits = Limits::default();
         for number in 0..60_000_u32 {
             let from = IpAddr::from(number.to_be_bytes());
             let _ = limits.request(from, 0);

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::app::App;
+use crate::moment::Moment;
 use crate::people::{Caller, Role, sessions};
 use crate::problem::Problem;
 use crate::words::{Text, Words};
@@ -56,6 +57,17 @@ impl Frame {
         self.words.count(name, count)
     }
 
+    /// What a role is called.
+    pub(crate) fn role(&self, role: &Role) -> Text {
+        self.words.text(&format!("role.{}", role.as_str()))
+    }
+
+    /// A point in time, for the reader's clock.
+    #[allow(clippy::unused_self, reason = "templates have nothing else to ask")]
+    pub(crate) const fn when(&self, at: &Moment) -> When {
+        When(at.0)
+    }
+
     /// The code of the language.
     pub(crate) const fn language(&self) -> &'static str {
         self.words.language()
@@ -96,7 +108,7 @@ pub(crate) fn show_as(status: StatusCode, page: &impl Template) -> Response {
 
 /// A moment on a page: in UTC until a script writes it in the reader's own time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct When(pub(crate) i64);
+pub(crate) struct When(i64);
 
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

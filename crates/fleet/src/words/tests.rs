@@ -38,6 +38,15 @@ fn every_language_says_everything_with_the_same_places() {
     }
 }
 
+#[test]
+fn every_role_has_a_word() {
+    let english = names("en");
+    for role in crate::people::Role::ALL {
+        let name = format!("role.{}", role.as_str());
+        assert!(english.contains(name.as_str()), "{name}");
+    }
+}
+
 /// Templates, scripts and the code that answers with words.
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("a directory") {
