@@ -8,7 +8,8 @@
 //! - [`hub`] is what it asks of the hub;
 //! - [`people`] is who asks, and what they may;
 //! - [`web`] is its face: pages and API, and what every request is put through;
-//! - [`words`] is what pages say, in four languages.
+//! - [`words`] is what pages say, in four languages;
+//! - [`bays`] is what a bay is, and [`bookings`] who it is kept for.
 //!
 //! It is *not* an IoT hub, and decides nothing a bay has to decide: a bay's lamp and its verdict are right without it.
 //!
@@ -17,6 +18,8 @@
 pub mod app;
 pub mod audit;
 pub mod azure;
+pub mod bays;
+pub mod bookings;
 pub mod entity_tag;
 pub mod hub;
 pub mod moment;
