@@ -100,6 +100,8 @@ CREATE TABLE projects (
     longitude           DOUBLE PRECISION,
     -- Made from the id, so that two projects of one name never share keys.
     enrollment_group_id TEXT NOT NULL UNIQUE,
+    -- 1 when everybody may read its bays as open data, without signing in.
+    published           BIGINT,
     created_at          BIGINT NOT NULL,
     closed_at           BIGINT,
     version             BIGINT NOT NULL DEFAULT 1
@@ -317,6 +319,8 @@ CREATE TABLE bookings (
 CREATE INDEX bookings_by_bay ON bookings (bay_id, begins_at);
 CREATE INDEX bookings_by_user ON bookings (user_id, begins_at);
 CREATE INDEX bookings_lamp_due ON bookings (lamp_next_at);
+CREATE INDEX bookings_holding ON bookings (begins_at) WHERE holds = 1;
+CREATE INDEX bookings_overstayed ON bookings (overstay_at) WHERE ended_at IS NULL;
 -- That nobody books what is booked is written for each engine in its own file.
 
 -- Alarms: battery, silence, fault, conflict. One of a kind per device at a time.

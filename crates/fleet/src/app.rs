@@ -7,13 +7,19 @@ use std::sync::Arc;
 use dps_client::service::Service;
 use jiff::Timestamp;
 
+use crate::bays::lot::Lot;
 use crate::hub::Hub;
 use crate::settings::Settings;
 use crate::store::Store;
 
 /// The running service, cheap to clone. It derefs to its [`Parts`].
 #[derive(Debug, Clone)]
-pub struct App(Arc<Parts>);
+pub struct App(Arc<Running>);
+
+struct Running {
+    parts: Parts,
+    lot: Lot,
+}
 
 /// What the service is made of.
 pub struct Parts {
@@ -33,7 +39,14 @@ impl App {
     /// From its parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+        let lot = Lot::default();
+        Self(Arc::new(Running { parts, lot }))
+    }
+
+    /// Every bay, in memory once somebody has asked for it.
+    #[must_use]
+    pub fn lot(&self) -> &Lot {
+        &self.0.lot
     }
 
     /// Milliseconds since 1970, as they are kept.
@@ -47,7 +60,13 @@ impl Deref for App {
     type Target = Parts;
 
     fn deref(&self) -> &Parts {
-        &self.0
+        &self.0.parts
+    }
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.parts.fmt(f)
     }
 }
 

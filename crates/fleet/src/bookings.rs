@@ -2,6 +2,10 @@
 //!
 //! - [`booking`] decides what a booking becomes. It is told the time and what stands in the bay.
 //! - [`lamp`] decides what the lamp is told, and when again.
+//! - [`kept`] is how they are kept; [`desk`] is what people ask for, and [`keeper`] what happens by itself.
 
 pub mod booking;
+pub mod desk;
+pub mod keeper;
+pub mod kept;
 pub mod lamp;

@@ -187,6 +187,15 @@ impl Changes {
             Err(broadcast::error::RecvError::Closed) => None,
         }
     }
+
+    /// A change that was told already; `None` when there is none.
+    pub fn try_next(&mut self) -> Option<Announcement> {
+        match self.0.try_recv() {
+            Ok(announcement) => Some(announcement),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => Some(Announcement::everything()),
+            Err(_) => None,
+        }
+    }
 }
 
 /// Changes that are made together. It derefs to the connection: `query.execute(&mut *tx)`.

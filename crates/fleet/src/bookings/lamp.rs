@@ -1,6 +1,6 @@
 //! What a bay's lamp is told of a booking, how often it is tried again, and the truth about how far that is.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::hub::{HubError, MethodAnswer};
@@ -12,7 +12,7 @@ const LONGEST_PAUSE: i64 = 60_000;
 pub const CLAIM: i64 = 45_000;
 
 /// How far a lamp is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Told {
     /// Not yet: its time has not come, or it is being told.
