@@ -186,7 +186,7 @@ impl Site {
     }
 }
 
-fn settings(database: String) -> Settings {
+pub(crate) fn settings(database: String) -> Settings {
     let key = "SharedAccessKey=c2VjcmV0";
     Settings {
         listen: ([127, 0, 0, 1], 0).into(),

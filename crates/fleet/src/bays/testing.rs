@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use transport::Trust;
 
 use crate::app::{App, Clock, Parts, new_id};
 use crate::hub::{Asked, Call, Hub, HubError, MethodAnswer};
@@ -42,7 +41,10 @@ impl Town {
         let clock = Arc::new(AtomicI64::new(BEGIN));
         let hands = Arc::clone(&clock);
         let devices = Arc::new(Devices::default());
-        let settings = settings();
+        let settings = Settings {
+            no_show_after_s: 20 * 60,
+            ..crate::testing::settings(String::new())
+        };
         let app = App::new(Parts {
             store: kept.store.clone(),
             hub: Arc::clone(&devices) as Arc<dyn Hub>,
@@ -183,28 +185,6 @@ async fn write(store: &Store, sql: &'static str, texts: &[&str]) {
     });
     query.execute(&mut *tx).await.expect("it is written");
     tx.commit().await.expect("it is committed");
-}
-
-pub(crate) fn settings() -> Settings {
-    let key = "SharedAccessKey=c2VjcmV0";
-    Settings {
-        listen: ([127, 0, 0, 1], 0).into(),
-        public_url: "http://parking.example".into(),
-        database: String::new(),
-        hub: format!("HostName=hub.example;SharedAccessKeyName=service;{key}"),
-        provisioning: format!("HostName=dps.example;SharedAccessKeyName=provisioning;{key}"),
-        id_scope: "0ne00000001".into(),
-        events: format!(
-            "Endpoint=sb://events.example/;SharedAccessKeyName=service;{key};EntityPath=events"
-        ),
-        consumer_group: "fleet".into(),
-        trust: Trust::System,
-        stock_group: "stock".into(),
-        silent_after_s: 6 * 3600,
-        reserved_soon_s: 15 * 60,
-        no_show_after_s: 20 * 60,
-        history_days: 30,
-    }
 }
 
 /// What was asked of a device: its id, the module and the method, and with what.
