@@ -72,10 +72,15 @@ impl Hub {
         };
         let queue = core.registry.devices.get_mut(device.device_id());
         let mut waiting = queue.into_iter().flat_map(|known| &mut known.queue.waiting);
-        if let Some(message) = waiting.find(|message| message.sequence == sequence) {
+        let message = waiting.find(|message| message.sequence == sequence);
+        let is_spent = message.is_some_and(|message| {
             message.hold.release();
+            message.hold.is_spent(now.as_millisecond())
+        });
+        if is_spent {
+            let outcome = Outcome::DeliveryCountExceeded;
+            core.settle_message(device.device_id(), sequence, outcome, now);
         }
-        core.give_up_spent(now);
         core.pump_messages(device);
         self.commit(&mut core)?;
         Ok(true)
