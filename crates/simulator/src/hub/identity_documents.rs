@@ -1,7 +1,6 @@
 //! Identities as a service reads them.
 
 use std::io;
-use std::sync::MutexGuard;
 
 use hub_proto::identity::Identity;
 use hub_proto::time;
@@ -21,23 +20,6 @@ pub(crate) struct Census {
 }
 
 impl Hub {
-    /// The state, when the journal has all of it: for those who are told of it.
-    pub(super) fn lock_kept(&self) -> io::Result<MutexGuard<'_, Core>> {
-        let mut core = self.lock();
-        // A write that failed may have left changes that nobody may hear of.
-        if core.journal.has_staged() {
-            self.commit(&mut core)?;
-        }
-        Ok(core)
-    }
-
-    /// As [`Hub::lock_kept`], for those who look again when the journal can be written.
-    pub(super) fn lock_if_kept(&self) -> Option<MutexGuard<'_, Core>> {
-        let kept = self.lock_kept();
-        kept.inspect_err(|error| tracing::debug!(%error, "the journal cannot be written"))
-            .ok()
-    }
-
     /// One device or module, with its keys.
     ///
     /// # Errors

@@ -1,16 +1,36 @@
 //! The hub and its journal: changes and events made and staged, committed, and made again when the journal is read.
 
 use std::io;
+use std::sync::MutexGuard;
 
 use hub_proto::twin::{Object, TwinError};
 
-use super::{Core, HubState};
+use super::{Core, Hub, HubState};
 use crate::change::Change;
 use crate::edge::Endpoint;
 use crate::events::{Event, EventHubs, EventLog};
 use crate::history::TwinHistory;
 use crate::journal::Kind;
 use crate::registry::Registry;
+
+impl Hub {
+    /// The state, when the journal has all of it: for those who are told of it.
+    pub(super) fn lock_kept(&self) -> io::Result<MutexGuard<'_, Core>> {
+        let mut core = self.lock();
+        // A write that failed may have left changes that nobody may hear of.
+        if core.journal.has_staged() {
+            self.commit(&mut core)?;
+        }
+        Ok(core)
+    }
+
+    /// As [`Hub::lock_kept`], for those who look again when the journal can be written.
+    pub(super) fn lock_if_kept(&self) -> Option<MutexGuard<'_, Core>> {
+        let kept = self.lock_kept();
+        kept.inspect_err(|error| tracing::debug!(%error, "the journal cannot be written"))
+            .ok()
+    }
+}
 
 impl Core {
     /// Applies a change that cannot be refused, and stages it.
