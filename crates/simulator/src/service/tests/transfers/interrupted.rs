@@ -2,18 +2,49 @@
 
 use super::*;
 
-#[tokio::test]
-async fn an_import_goes_on_after_a_restart_where_it_was() {
-    let directory = tempfile::tempdir().expect("a directory");
+const DEVICES: usize = 250;
+
+/// A container that has an import of new devices, in several groups of lines.
+async fn filled() -> Storage {
     let storage = Storage::open().await;
-    let lines: Vec<String> = (0..250)
+    let lines: Vec<String> = (0..DEVICES)
         .map(|number| json!({"id": format!("d{number:03}"), "importMode": "create"}).to_string())
         .collect();
     storage.put("devices.txt", &lines.join("\n"));
+    storage
+}
+
+impl Bench {
+    /// Asks for an import; returns its id.
+    async fn enqueued(&self, storage: &Storage) -> String {
+        let made = self.ask("POST", "/jobs/create", import(storage)).await;
+        made.body["jobId"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits for the end of the import, which has done every line and none of them twice.
+    async fn done_once(&self, storage: &Storage, id: &str) {
+        let done = self.until_over(id).await;
+        assert_eq!(done["status"], "completed");
+        assert_eq!(
+            storage.text("importErrors.log").as_deref(),
+            Some(""),
+            "no line was done twice"
+        );
+        let statistics = self.ask("GET", "/statistics/devices", Value::Null).await;
+        assert_eq!(
+            statistics.body["totalDeviceCount"], DEVICES,
+            "none was left out"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_import_goes_on_after_a_restart_where_it_was() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let storage = filled().await;
     let id = {
         let bench = Bench::with(Some(directory.path()));
-        let made = bench.ask("POST", "/jobs/create", import(&storage)).await;
-        let id = made.body["jobId"].as_str().expect("an id").to_owned();
+        let id = bench.enqueued(&storage).await;
         let stop = bench.employ();
         // The first group of lines is in; then the hub is gone.
         bench.until_there("d000").await;
@@ -28,28 +59,15 @@ async fn an_import_goes_on_after_a_restart_where_it_was() {
         }
     };
     let stop = bench.employ();
-    let done = bench.until_over(&id).await;
-    assert_eq!(done["status"], "completed");
-    assert_eq!(
-        storage.text("importErrors.log").as_deref(),
-        Some(""),
-        "no line was done twice"
-    );
-    let statistics = bench.ask("GET", "/statistics/devices", Value::Null).await;
-    assert_eq!(statistics.body["totalDeviceCount"], 250);
+    bench.done_once(&storage, &id).await;
     stop.cancel();
 }
 
 #[tokio::test]
 async fn an_import_is_done_once_when_a_state_from_its_midst_comes_back() {
-    let (storage, bench) = (Storage::open().await, Bench::new());
-    let lines: Vec<String> = (0..250)
-        .map(|number| json!({"id": format!("d{number:03}"), "importMode": "create"}).to_string())
-        .collect();
-    storage.put("devices.txt", &lines.join("\n"));
+    let (storage, bench) = (filled().await, Bench::new());
     let _stop = bench.employ();
-    let made = bench.ask("POST", "/jobs/create", import(&storage)).await;
-    let id = made.body["jobId"].as_str().expect("an id").to_owned();
+    let id = bench.enqueued(&storage).await;
     bench.until_there("d000").await;
     let state = bench.hub().lock().state().expect("in memory");
     bench.until_there("d100").await;
@@ -60,13 +78,5 @@ async fn an_import_is_done_once_when_a_state_from_its_midst_comes_back() {
         hub.commit_restored(&mut core).expect("in memory");
     }
     let _stop = bench.employ();
-    let done = bench.until_over(&id).await;
-    assert_eq!(done["status"], "completed");
-    assert_eq!(
-        storage.text("importErrors.log").as_deref(),
-        Some(""),
-        "no line was done twice"
-    );
-    let statistics = bench.ask("GET", "/statistics/devices", Value::Null).await;
-    assert_eq!(statistics.body["totalDeviceCount"], 250, "none was skipped");
+    bench.done_once(&storage, &id).await;
 }
