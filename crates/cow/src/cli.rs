@@ -1,8 +1,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, board, deployment, device, dps, image, manifest, method, module, monitor, reset, route,
-    seed, send, sim, snapshot, twin, up, wait,
+    bench, board, completion, deployment, device, dps, image, manifest, manual, method, module,
+    monitor, reset, route, seed, send, sim, snapshot, twin, up, wait,
 };
 
 /// A parking bay, and the Azure IoT Hub and Edge runtime it speaks to, on one machine.
@@ -68,6 +68,11 @@ pub(crate) enum Command {
     /// Measure the simulator and the street on this machine
     #[command(subcommand)]
     Bench(bench::Command),
+    /// Print what makes a shell complete cow's commands
+    Completion(completion::Args),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Manual(manual::Args),
 }
 
 #[cfg(test)]

@@ -2,12 +2,14 @@
 
 pub(crate) mod bench;
 pub(crate) mod board;
+pub(crate) mod completion;
 pub(crate) mod deployment;
 pub(crate) mod device;
 pub(crate) mod dps;
 mod event_filter;
 pub(crate) mod image;
 pub(crate) mod manifest;
+pub(crate) mod manual;
 pub(crate) mod method;
 pub(crate) mod module;
 pub(crate) mod monitor;
@@ -39,6 +41,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Sim(args) => serve(sim::run(args)),
         Command::Module(args) => Ok(module::run(args.name)),
         Command::Manifest(command) => manifest::run(command),
+        Command::Completion(args) => completion::run(&args),
+        Command::Manual(args) => manual::run(&args),
         Command::Route(command) => route::run(command),
         Command::Bench(command) => serve(bench::run(command)),
         Command::Board(command) => ask(board::run(command)),

@@ -54,6 +54,8 @@ const LOG_BACKLOG: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub(crate) address: IpAddr,
+    /// Where the control API and the page are: they show keys, and where they listen is their only lock.
+    pub(crate) control_address: IpAddr,
     pub(crate) ports: Ports,
     /// Where state is kept, if it is.
     pub(crate) state: Option<PathBuf>,
@@ -102,6 +104,7 @@ impl Plan {
     pub(crate) fn simulator_alone(address: IpAddr, ports: Ports) -> Self {
         Self {
             address,
+            control_address: address,
             ports,
             state: None,
             seed: None,
@@ -151,7 +154,7 @@ pub(crate) struct Running {
 impl Running {
     /// Starts everything but HTTP, which waits for [`Self::serve`]. The receiver sees every line modules print.
     pub(crate) async fn start(plan: Plan) -> anyhow::Result<(Self, broadcast::Receiver<LogLine>)> {
-        let page = SocketAddr::new(plan.address, plan.ports.page);
+        let page = SocketAddr::new(plan.control_address, plan.ports.page);
         let listener = match TcpListener::bind(page).await {
             Ok(listener) => listener,
             Err(error) => return Err(taken::explain_page(page, error).await),

@@ -66,6 +66,7 @@ fn help() {
         "snapshot save",
         "snapshot restore",
         "bench",
+        "completion",
     ];
     for command in commands {
         let mut args: Vec<_> = command.split_whitespace().collect();
@@ -93,6 +94,35 @@ fn compare(name: &str, actual: &str) {
         actual, expected,
         "{name} differs; COW_BLESS=1 writes it if that is meant"
     );
+}
+
+#[test]
+fn shells_complete_every_command() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = cow(&["completion", shell]);
+        assert!(output.status.success(), "{shell}");
+        for word in ["deployment", "derive-key", "control-address"] {
+            assert!(text(&output.stdout).contains(word), "{shell}: {word}");
+        }
+    }
+}
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pages = directory.path().join("man");
+    let output = cow(&["manual", pages.to_str().expect("UTF-8")]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    for page in ["cow.1", "cow-sim.1", "cow-twin-patch.1"] {
+        let page = std::fs::read_to_string(pages.join(page)).expect(page);
+        assert!(page.contains(".SH SYNOPSIS"), "{page}");
+    }
+
+    let taken = directory.path().join("file");
+    std::fs::write(&taken, "").expect("it is writable");
+    let output = cow(&["manual", taken.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).starts_with("error: cannot write to "));
 }
 
 #[test]

@@ -27,6 +27,9 @@ pub(crate) struct ServeArgs {
     /// Address to listen on, and the hub's host name; that of 127.0.0.1 is localhost
     #[arg(long, value_name = "IP", default_value_t = Ipv4Addr::LOCALHOST.into())]
     address: IpAddr,
+    /// Address of page and control API, where the hub is for others to reach and they are not: 127.0.0.1
+    #[arg(long, value_name = "IP")]
+    control_address: Option<IpAddr>,
     /// Take the ports from N on (MQTT N, HTTPS N+1, page and control N+2, AMQP N+3), not the official ones; 0 takes any
     #[arg(long, value_name = "N", value_parser = ports::base)]
     port_base: Option<u16>,
@@ -59,6 +62,7 @@ impl ServeArgs {
             state: self.state.clone(),
             seed: self.seed.clone(),
             hosts: self.host.clone(),
+            control_address: self.control_address.unwrap_or(self.address),
             ..Plan::simulator_alone(self.address, ports)
         }
     }

@@ -148,6 +148,20 @@ fn a_foreign_address_is_refused() {
 }
 
 #[test]
+fn the_control_api_can_keep_to_this_machine() {
+    let elsewhere = ["--address", "127.0.0.2", "--control-address", "127.0.0.1"];
+    let args = [&["sim", "--json", "--port-base", "0"], &elsewhere[..]].concat();
+    let mut sim = Running::start(&args);
+    let ready = sim.ready();
+    assert!(text(&ready, "mqtt").starts_with("127.0.0.2:"), "{ready}");
+    assert_eq!(text(&ready, "hubHostName"), "127.0.0.2");
+    assert!(
+        text(&ready, "control").starts_with("http://127.0.0.1:"),
+        "{ready}"
+    );
+}
+
+#[test]
 fn files_that_are_not_there_are_named() {
     let (code, _, complaint) = cow(&["up", "--scenario", "/nowhere/x.scenario"]);
     assert_eq!(code, Some(1));
