@@ -78,8 +78,10 @@ def free_address():
 class Simulator:
     """One running `cow sim`, or another of its commands that prints the same first line."""
 
-    def __init__(self, *arguments, command="sim", address=None):
+    def __init__(self, *arguments, command="sim", address=None, fleet=False):
         self.address = address or free_address()
+        if command == "up" and not fleet:
+            arguments = ("--no-fleet", *arguments)
         self.arguments = [cow(), command, "--json", "--address", self.address, *map(str, arguments)]
         self.log = tempfile.TemporaryFile("w+")
         # What a killed process leaves behind goes with this. A socket's path may have 107 bytes, so it is kept short.

@@ -12,6 +12,7 @@ use crate::street::{Bay, Running};
 
 /// The ready object: where everything is.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Ready {
     ready: bool,
     #[serde(flatten)]
@@ -19,6 +20,12 @@ struct Ready {
     control: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     page: Option<String>,
+    /// The operator's service.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fleet: Option<String>,
+    /// A link that makes its first administrator, once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fleet_administrator: Option<String>,
     /// Boards that serve a page of their own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     boards: Vec<Board>,
@@ -67,6 +74,11 @@ impl Banner<'_> {
             ready: true,
             simulator: self.running.street.simulator.info(),
             page: self.has_page.then(|| url.clone()),
+            fleet: self.running.fleet().map(|fleet| fleet.fleet.clone()),
+            fleet_administrator: self
+                .running
+                .fleet()
+                .and_then(|fleet| fleet.administrator.clone()),
             control: url,
             boards: self.boards().collect(),
         };
@@ -85,6 +97,12 @@ impl Banner<'_> {
         ))?;
         if self.has_page {
             row("page", &paint(&url, STRONG))?;
+        }
+        if let Some(fleet) = self.running.fleet() {
+            row("fleet", &paint(&fleet.fleet, STRONG))?;
+            if let Some(link) = &fleet.administrator {
+                row("", &format!("its first administrator, once: {link}"))?;
+            }
         }
         let ports = format!(
             "MQTT {}, HTTPS {}, AMQP {}",

@@ -1,8 +1,8 @@
 use clap::{Parser, Subcommand};
 
 use crate::commands::{
-    bench, board, completion, deployment, device, dps, image, manifest, manual, method, module,
-    monitor, reset, route, seed, send, sim, snapshot, twin, up, wait,
+    bench, board, completion, deployment, device, dps, fleet, image, manifest, manual, method,
+    module, monitor, reset, route, seed, send, sim, snapshot, twin, up, wait,
 };
 
 /// A parking bay, and the Azure IoT Hub and Edge runtime it speaks to, on one machine.
@@ -24,6 +24,8 @@ pub(crate) enum Command {
     Up(up::Args),
     /// Run the simulator alone, for modules and devices of your own
     Sim(sim::Args),
+    /// Run the operator's service: stock, projects, bays and bookings
+    Fleet(fleet::Args),
     /// Run one module, as its container does
     Module(module::Args),
     /// Add, list and remove identities of the simulated hub

@@ -7,6 +7,7 @@ pub(crate) mod deployment;
 pub(crate) mod device;
 pub(crate) mod dps;
 mod event_filter;
+pub(crate) mod fleet;
 pub(crate) mod image;
 pub(crate) mod manifest;
 pub(crate) mod manual;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Up(args) => serve(up::run(args)),
         Command::Sim(args) => serve(sim::run(args)),
+        Command::Fleet(args) => serve(fleet::run(args)),
         Command::Module(args) => Ok(module::run(args.name)),
         Command::Manifest(command) => manifest::run(command),
         Command::Completion(args) => completion::run(&args),

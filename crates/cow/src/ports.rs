@@ -13,6 +13,8 @@ const HTTPS_UNPRIVILEGED: u16 = 8443;
 const AMQP: u16 = 5671;
 /// The page and the control API.
 const PAGE: u16 = 8080;
+/// The operator's service.
+const FLEET: u16 = 8090;
 
 /// Below the bays' own pages: the first one is on the next port.
 const PORTALS: u16 = 8100;
@@ -26,6 +28,7 @@ pub(crate) struct Ports {
     pub(crate) https: u16,
     pub(crate) amqp: u16,
     pub(crate) page: u16,
+    pub(crate) fleet: u16,
     portals: u16,
 }
 
@@ -38,13 +41,14 @@ impl Ports {
             https: port(1),
             page: port(2),
             amqp: port(3),
+            fleet: port(4),
             portals: port(PORTALS_FROM_BASE),
         }
     }
 
     /// The official ports, but for HTTPS where 443 cannot be had at `address`: an ordinary user may not bind it on
     /// many systems, and where one may, a web server often has it. AMQP, which another broker often has and few
-    /// need, then goes to whichever port is free.
+    /// need, then goes to whichever port is free, and so does the operator's service.
     pub(crate) fn official(address: IpAddr) -> Self {
         let or = |official, otherwise| {
             let bound = TcpListener::bind(SocketAddr::new(address, official));
@@ -58,6 +62,7 @@ impl Ports {
             https: or(HTTPS, HTTPS_UNPRIVILEGED),
             amqp: or(AMQP, 0),
             page: PAGE,
+            fleet: or(FLEET, 0),
             portals: PORTALS,
         }
     }
@@ -99,13 +104,17 @@ mod tests {
                 ports.https,
                 ports.page,
                 ports.amqp,
+                ports.fleet,
                 ports.portal(1),
                 ports.portal(99),
             ]
         };
-        assert_eq!(of(20_000), [20_000, 20_001, 20_002, 20_003, 20_011, 20_109]);
-        assert_eq!(of(65_400).map(|port| port >= 65_400), [true; 6]);
-        assert_eq!(of(0), [0; 6]);
+        assert_eq!(
+            of(20_000),
+            [20_000, 20_001, 20_002, 20_003, 20_004, 20_011, 20_109]
+        );
+        assert_eq!(of(65_400).map(|port| port >= 65_400), [true; 7]);
+        assert_eq!(of(0), [0; 7]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod containers;
 mod disk;
 mod edge_agent;
 mod edge_daemon;
+mod fleet;
 mod guard;
 mod host;
 mod hub;
@@ -44,6 +45,7 @@ use crate::program::{Program, Programs};
 pub(crate) use bay::Bay;
 use bay::Site;
 use edge_daemon::Equipment;
+use fleet::Fleet;
 pub(crate) use machine::{Switch, Vitals};
 use readiness::Readiness;
 
@@ -79,6 +81,8 @@ pub(crate) struct Plan {
     pub(crate) linked_hubs: Vec<LinkedHub>,
     /// The hub's message routing, where it is to be another than the one kept.
     pub(crate) routing: Option<Value>,
+    /// Whether the operator's service runs beside it.
+    pub(crate) has_fleet: bool,
 }
 
 impl Plan {
@@ -118,6 +122,7 @@ impl Plan {
             stock: None,
             linked_hubs: Vec::new(),
             routing: None,
+            has_fleet: false,
         }
     }
 }
@@ -140,6 +145,7 @@ pub(crate) struct Running {
     /// Whether HTTPS is not where SDKs look for it, because it could not be had.
     pub(crate) https_moved: bool,
     readiness: Readiness,
+    fleet: Option<Fleet>,
     machines: JoinSet<()>,
     /// Machines go down when it is dropped.
     closing: watch::Sender<()>,
@@ -186,6 +192,10 @@ impl Running {
         if let Some((file, text)) = seed {
             hub::plant(&simulator, &file, &text)?;
         }
+        let fleet = plan.has_fleet.then(|| {
+            let (info, port) = (simulator.info(), plan.ports.fleet);
+            Fleet::start(place.root(), &info, plan.address, port)
+        });
         let mut readiness = Readiness::watch(&simulator);
 
         let (lines, received) = broadcast::channel(LOG_BACKLOG);
@@ -240,6 +250,7 @@ impl Running {
             http,
             https_moved,
             readiness,
+            fleet: fleet.transpose()?,
             machines,
             closing,
             tasks,
@@ -280,6 +291,9 @@ impl Running {
             }
         };
         self.readiness.reached(&mut tell).await;
+        if let Some(fleet) = &mut self.fleet {
+            fleet.ready().await;
+        }
         for bay in &street.bays {
             let mut vitals = bay.vitals.clone();
             let settled = |vitals: &Vitals| {
@@ -296,6 +310,11 @@ impl Running {
         }
     }
 
+    /// What the operator's service says of itself, if it runs.
+    pub(crate) fn fleet(&self) -> Option<&crate::commands::fleet::Ready> {
+        self.fleet.as_ref()?.said()
+    }
+
     /// Where a browser or a command finds it.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", reachable(self.http))
@@ -303,6 +322,9 @@ impl Running {
 
     /// Ends the modules while the hub still listens to what they have to say, then everything else.
     pub(crate) async fn shutdown(mut self) {
+        if let Some(fleet) = self.fleet {
+            fleet.stop().await;
+        }
         drop(self.closing);
         while self.machines.join_next().await.is_some() {}
         self.street.simulator.shutdown().await;

@@ -23,6 +23,7 @@ fn help() {
         "",
         "up",
         "sim",
+        "fleet",
         "module",
         "device",
         "device add",

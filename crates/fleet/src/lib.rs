@@ -15,17 +15,21 @@
 //!
 //! **Invariant:** what was answered with success is in the database.
 
+pub mod alarms;
 pub mod app;
 pub mod audit;
 pub mod azure;
 pub mod bays;
 pub mod bookings;
 pub mod entity_tag;
+pub mod history;
 pub mod hub;
+pub mod ingest;
 pub mod moment;
 pub mod paging;
 pub mod people;
 pub mod problem;
+pub mod serve;
 pub mod settings;
 pub mod store;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use transport::Trust;
 pub struct Settings {
     /// Where pages and API are served.
     pub listen: SocketAddr,
-    /// How people reach them from elsewhere, without a slash at the end: `https://parking.example`.
+    /// How people reach them from elsewhere, without a slash at the end: `https://parking.example`. Empty: as it listens.
     pub public_url: String,
     /// Whether a proxy stands before the service. Then the last address of `X-Forwarded-For` is who asks, and the
     /// proxy has to pass `Host` and `Origin` on as they came.

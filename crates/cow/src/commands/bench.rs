@@ -3,6 +3,7 @@
 //! Figures are printed, never asserted: machines differ and are shared.
 
 mod dps;
+mod fleet;
 mod hub;
 mod lamp;
 mod load;
@@ -17,6 +18,8 @@ use anyhow::Result;
 pub(crate) enum Command {
     /// Registrations per second with the simulated provisioning service, and how long one takes
     Dps(dps::Args),
+    /// How soon the operator's service is ready, and how much memory it holds
+    Fleet(fleet::Args),
     /// Messages per second, latency and memory of the simulated hub over TLS, beside mosquitto
     Hub(hub::Args),
     /// The simulated hub as back ends use it: identities, twins, queries, events, memory and start
@@ -30,6 +33,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command) -> Result<()> {
     match command {
         Command::Dps(args) => dps::run(args).await,
+        Command::Fleet(args) => fleet::run(args).await,
         Command::Hub(args) => hub::run(args).await,
         Command::HubService(args) => service::run(args).await,
         Command::Lamp(args) => lamp::run(args).await,

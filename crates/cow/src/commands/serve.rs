@@ -30,7 +30,8 @@ pub(crate) struct ServeArgs {
     /// Address of page and control API, where the hub is for others to reach and they are not: 127.0.0.1
     #[arg(long, value_name = "IP")]
     control_address: Option<IpAddr>,
-    /// Take the ports from N on (MQTT N, HTTPS N+1, page and control N+2, AMQP N+3), not the official ones; 0 takes any
+    /// Take the ports from N on (MQTT N, HTTPS N+1, page and control N+2, AMQP N+3, operators' service N+4), not the
+    /// official ones; 0 takes any
     #[arg(long, value_name = "N", value_parser = ports::base)]
     port_base: Option<u16>,
     /// Keep the hub's and the modules' state in this directory; without, it lives as long as this runs

@@ -43,9 +43,12 @@ pub(crate) struct Args {
     /// Begin with boards that have no identity, as freshly imaged; each serves its own page
     #[arg(long)]
     stock: bool,
-    /// Serve no page, only the control API
+    /// Serve no page, only the control API; the operator's service does not run either
     #[arg(long)]
     headless: bool,
+    /// Run the street without the operator's service
+    #[arg(long)]
+    no_fleet: bool,
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -65,6 +68,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     plan.deployment = Some(deployment);
     plan.module_log_level = args.serve.log.level();
     plan.scenario = scenario;
+    plan.has_fleet = !args.headless && !args.no_fleet;
     args.serve
         .run(plan, (!args.headless).then_some(pages))
         .await

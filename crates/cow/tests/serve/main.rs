@@ -259,8 +259,25 @@ fn a_car_turns_the_lamp_red_over_the_control_api() {
 }
 
 #[test]
+fn the_operators_service_runs_beside_the_street_and_ends_with_it() {
+    let state = tempfile::tempdir().expect("a directory");
+    let directory = state.path().join("state");
+    let directory = directory.to_str().expect("UTF-8");
+    let mut up = Running::start(&["up", "--json", "--port-base", "0", "--state", directory]);
+    let ready = up.ready();
+    let fleet = text(&ready, "fleet").to_owned();
+    assert_eq!(request(&fleet, "GET", "/api/openapi.json", "").0, 200);
+    // However the street ends, nobody is left behind.
+    up.signal("KILL");
+    up.ended();
+    let address = fleet.trim_start_matches("http://");
+    until(|| std::net::TcpStream::connect(address).is_err().then_some(()));
+    assert!(exists(&format!("{directory}/fleet.db")));
+}
+
+#[test]
 fn the_page_is_for_browsers_of_this_machine() {
-    let mut up = Running::start(&["up", "--json", "--port-base", "0"]);
+    let mut up = Running::start(&["up", "--no-fleet", "--json", "--port-base", "0"]);
     let ready = up.ready();
     let page = text(&ready, "page");
     assert_eq!(page, text(&ready, "control"));

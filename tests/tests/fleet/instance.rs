@@ -1,0 +1,78 @@
+//! One instance of the service, as a process.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+use street_tests::{PATIENCE, binary};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::postgres::Postgres;
+use crate::wire::Wire;
+
+pub(crate) struct Instance(Child);
+
+impl Instance {
+    /// Starts it and waits until it is ready.
+    pub(crate) async fn start(ready: &Value, wire: &Wire, postgres: &Postgres) -> Self {
+        let text = |name: &str| ready[name].as_str().expect(name).to_owned();
+        let at = |text: String, name: &str| {
+            let address = ready[name].as_str().expect("an address");
+            let (_, port) = address.rsplit_once(':').expect("a port");
+            text.replacen(';', &format!(":{port};"), 1)
+        };
+        let amqp = text("amqp");
+        let (_, port) = amqp.rsplit_once(':').expect("a port");
+        let events = text("eventHubConnectionString");
+        let events = events.replacen(&format!(":{port}/"), &format!(":{}/", wire.port), 1);
+        let mut process = Command::new(binary())
+            .args([
+                "fleet",
+                "--json",
+                "--listen",
+                "127.0.0.1:0",
+                "--until-input-ends",
+            ])
+            .env("COW_FLEET_DATABASE", postgres.address())
+            .env(
+                "COW_FLEET_HUB",
+                at(text("serviceConnectionString"), "https"),
+            )
+            .env(
+                "COW_FLEET_PROVISIONING",
+                at(text("provisioningServiceConnectionString"), "https"),
+            )
+            .env("COW_FLEET_EVENTS", events)
+            .env("COW_FLEET_CONSUMER_GROUP", "fleet")
+            .env("COW_FLEET_ID_SCOPE", text("idScope"))
+            .env("COW_FLEET_CA_FILE", text("caFile"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the binary starts");
+        let stdout = process.stdout.take().expect("it is piped");
+        let mut line = String::new();
+        let mut stdout = BufReader::new(stdout);
+        timeout(PATIENCE, stdout.read_line(&mut line))
+            .await
+            .expect("it is ready in time")
+            .expect("it prints");
+        assert!(line.contains("\"ready\":true"), "{line}");
+        Self(process)
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) async fn kill(&mut self) {
+        self.0.kill().await.expect("it ran");
+    }
+
+    /// Has it end in good order.
+    pub(crate) async fn stop(mut self) {
+        drop(self.0.stdin.take());
+        let ended = timeout(PATIENCE, self.0.wait()).await;
+        let status = ended.expect("it ends").expect("it ran");
+        assert!(status.success(), "{status}");
+    }
+}
