@@ -190,7 +190,12 @@ async fn gather(reader: &mut EventReader, first: Event) -> (Vec<Event>, Option<E
 /// One partition's end is none of the others', where it can be told.
 async fn on_end(leases: &Leases, mine: &mut Mine, error: EventsError) -> Result<(), IngestError> {
     match error {
-        EventsError::Stolen { partition, .. } => {
+        EventsError::Stolen {
+            partition,
+            description,
+        } => {
+            // Another instance; or another service altogether, which then should have a consumer group of its own.
+            tracing::info!(partition, description, "somebody else reads a partition");
             mine.remove(&partition);
             Ok(())
         }
