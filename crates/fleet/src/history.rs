@@ -1,5 +1,6 @@
 //! What was: every change of occupancy for as long as it is kept, then the hours' sums; and the charge.
 
+mod api;
 mod hours;
 mod retention;
 
@@ -8,6 +9,7 @@ use sqlx::{AnyPool, Row as _};
 
 use crate::moment::Moment;
 
+pub(crate) use self::api::router;
 pub(crate) use self::retention::work;
 
 /// Rows of one answer at most; a reader goes on from the last one's time.

@@ -59,7 +59,9 @@ pub fn router(app: App) -> Router {
 
 /// The routes programs use, each with its description. An area adds its own here.
 fn api() -> OpenApiRouter<App> {
-    OpenApiRouter::with_openapi(openapi::base()).merge(people::router())
+    OpenApiRouter::with_openapi(openapi::base())
+        .merge(people::router())
+        .merge(crate::history::router())
 }
 
 /// The routes people use. An area adds its own here.

@@ -169,7 +169,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let ready = Ready {
         ready: true,
         fleet: prepared.url().to_owned(),
-        administrator: None,
+        administrator: fleet::people::first_link(prepared.app()).await?,
     };
     let stopping = CancellationToken::new();
     let mut running = tokio::spawn(prepared.run(stopping.clone()));
