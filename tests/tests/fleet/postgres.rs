@@ -9,6 +9,8 @@ use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A server that cannot start has ended by then.
+const SETTLED: Duration = Duration::from_secs(1);
 const SUPERUSER: &str = "fleet";
 
 pub(crate) struct Postgres {
@@ -69,16 +71,12 @@ impl Postgres {
         self.server.kill().await.expect("it ran");
     }
 
-    /// Starts it again over what the crash left. Those of its processes that are not gone yet may refuse it at first.
+    /// Starts it again over what the crash left. It ends at once while a process of the one before is not gone yet.
     pub(crate) async fn start_again(&mut self) {
         let again = async {
             loop {
                 self.server = serve(&self.programs, self.directory.path(), self.port);
-                tokio::select! {
-                    () = self.answers() => return,
-                    ended = async { sleep(Duration::from_millis(200)).await } => ended,
-                }
-                if self.server.try_wait().expect("it is ours").is_none() {
+                if timeout(SETTLED, self.server.wait()).await.is_err() {
                     return;
                 }
             }

@@ -19,8 +19,8 @@ use crate::stop::Stop;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-`cow up` runs it by itself. Elsewhere it takes what the hub's and the provisioning service's pages in the Azure portal
-call connection strings; give them as variables, for arguments are seen by everybody on this machine.
+`cow up` runs it by itself. Elsewhere give it the hub's and the provisioning service's connection
+strings, as variables: arguments are seen by everybody on this machine.
 
 Examples:
   cow fleet --listen 0.0.0.0:8090 --public-url https://parking.example --behind-proxy
