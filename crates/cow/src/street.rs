@@ -194,7 +194,7 @@ impl Running {
         }
         let fleet = plan.has_fleet.then(|| {
             let (info, port) = (simulator.info(), plan.ports.fleet);
-            Fleet::start(place.root(), &info, plan.address, port)
+            Fleet::start(place.root(), &info, plan.control_address, port)
         });
         let mut readiness = Readiness::watch(&simulator);
 

@@ -19,7 +19,7 @@ use crate::store::{Store, StoreError};
 use crate::{alarms, history, ingest, web};
 
 /// How long what is under way may take once the service is told to stop.
-const FINISH_WITHIN: Duration = Duration::from_secs(5);
+const FINISH_WITHIN: Duration = Duration::from_secs(3);
 
 /// Why the service cannot run. The text says what to do.
 #[derive(Debug, thiserror::Error)]

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::commands::fleet::{Ready, environment};
 
 /// How long it may take to finish what is under way.
-const FINISH_WITHIN: Duration = Duration::from_secs(12);
+const FINISH_WITHIN: Duration = Duration::from_secs(7);
 
 /// The running service.
 #[derive(Debug)]
