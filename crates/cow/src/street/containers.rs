@@ -10,15 +10,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use hub_proto::identity::Identity;
-use runner::{Absent, ContainerSpec, Credentials, DesiredStatus, Engine, Mount, Session};
+use runner::{Absent, ContainerSpec, Credentials, DesiredStatus, Engine, Mount, Session, Wishes};
 use simulator::Bridge;
 
+use super::disk::Disk;
 use super::edge_daemon::{EdgeDaemon, Equipment};
 use super::surroundings;
 use crate::commands::module::Name;
 use crate::deployment::Module;
 use crate::place::{self, Place};
-use crate::program::Means;
+use crate::program::{self, Means};
 
 /// What modules in containers call the hub.
 pub(super) const EDGE_HUB: &str = "edgehub";
@@ -102,6 +103,9 @@ pub(super) fn spec(
         target: WORKLOAD.to_owned(),
         read_only: false,
     });
+    if program::image_name(&module.image) == "provisioning" {
+        share_configuration(daemon.disk, &mut wishes);
+    }
     let mut env = Vec::new();
     // The manifest's come before these two, wherever it says them.
     let said = module.create_options["Env"].as_array();
@@ -133,6 +137,21 @@ pub(super) fn spec(
         create_options: module.create_options.clone(),
         wishes,
     })
+}
+
+/// The journal of a machine's changes of identity names the configuration by its path, and the host's service, which is a
+/// process of this machine, goes on where the module has left off: both have to call it the same.
+fn share_configuration(disk: &Disk, wishes: &mut Wishes) {
+    let path = |path: &Path| path.display().to_string();
+    wishes.mounts.push(Mount {
+        target: path(&disk.etc()),
+        source: disk.etc(),
+        read_only: false,
+    });
+    let configuration = path(&disk.edge_config());
+    wishes
+        .env
+        .push(("BAY_EDGE_CONFIG".to_owned(), configuration));
 }
 
 /// A socket on a mount can be used by those who have it mounted; on this machine it lies in a directory that only its

@@ -23,6 +23,13 @@ const PROGRAM: &str = "/bin/cow";
 /// Whose directories for state are in that image, as in those that are built.
 const USER: u32 = 1000;
 
+/// The resolver of a program that is linked statically reads these, where a distribution has them: first the names the
+/// engine is told of, and of each name all addresses, because the hub of this machine is one more `localhost`.
+const RESOLVER: [(&str, &str); 2] = [
+    ("etc/host.conf", "multi on\n"),
+    ("etc/nsswitch.conf", "hosts: files dns\n"),
+];
+
 /// Read of the program at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -205,6 +212,7 @@ async fn archive(program: &Path) -> io::Result<impl Stream<Item = io::Result<Byt
     let mut head = Vec::new();
     for (path, mode, owner) in [
         ("bin/", 0o755, 0),
+        ("etc/", 0o755, 0),
         ("run/", 0o755, 0),
         ("tmp/", 0o1777, 0),
         ("var/", 0o755, 0),
@@ -212,6 +220,12 @@ async fn archive(program: &Path) -> io::Result<impl Stream<Item = io::Result<Byt
         ("var/lib/bay/", 0o755, USER),
     ] {
         head.extend(tar::header(path, Kind::Directory, mode, owner));
+    }
+    for (path, text) in RESOLVER {
+        let size = text.len() as u64;
+        head.extend(tar::header(path, Kind::File { size }, 0o644, 0));
+        head.extend(text.as_bytes());
+        head.resize(head.len() + tar::padding(size), 0);
     }
     let path = PROGRAM.trim_start_matches('/');
     head.extend(tar::header(path, Kind::File { size }, 0o755, 0));
