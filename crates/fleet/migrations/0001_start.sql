@@ -149,15 +149,18 @@ CREATE TABLE key_versions (
 CREATE TABLE orders (
     id           TEXT PRIMARY KEY,
     project_id   TEXT NOT NULL REFERENCES projects (id),
-    -- 'assign' takes devices from stock, 'return' gives them back.
-    kind         TEXT NOT NULL CHECK (kind IN ('assign', 'return')),
+    -- 'assign' takes devices from stock, 'rekey' gives them new keys, 'return' gives them back.
+    kind         TEXT NOT NULL CHECK (kind IN ('assign', 'rekey', 'return')),
     quantity     BIGINT NOT NULL,
     state        TEXT NOT NULL CHECK (state IN ('open', 'done', 'partly', 'failed', 'cancelled')),
     created_by   TEXT NOT NULL,
     created_at   BIGINT NOT NULL,
     ended_at     BIGINT,
+    -- Of 'rekey': the SHA-256 of the group's key to come, so that no other one is handed out or put in its place.
+    key_hash     TEXT,
     version      BIGINT NOT NULL DEFAULT 1
 );
+CREATE INDEX orders_by_project ON orders (project_id, id);
 
 CREATE TABLE order_lines (
     order_id        TEXT NOT NULL REFERENCES orders (id),
@@ -168,6 +171,9 @@ CREATE TABLE order_lines (
     next_attempt_at BIGINT,
     problem         TEXT,
     keys_version    BIGINT NOT NULL DEFAULT 0,
+    -- Since when the device is waited for.
+    begun_at        BIGINT NOT NULL,
+    -- Since when it is in its state.
     updated_at      BIGINT NOT NULL,
     -- 1 while the line holds its device, NULL when it is over.
     holds           BIGINT,

@@ -1,6 +1,8 @@
 //! What tests of the service begin with: the whole of it over a database of their own (on PostgreSQL where there is one),
 //! with people, at an invented time.
 
+pub(crate) mod street;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -8,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use dps_client::service::Service;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -69,18 +72,30 @@ impl Site {
 
     /// With a hub of the test's own.
     pub(crate) async fn with_hub(hub: Arc<dyn Hub>) -> Self {
+        Self::with(hub, None).await
+    }
+
+    /// With a hub and a provisioning service of the test's own; that one by its id scope, too.
+    pub(crate) async fn with(hub: Arc<dyn Hub>, provisioning: Option<(Service, String)>) -> Self {
         let database = every().await.pop().expect("a database");
         let clock = Arc::new(AtomicI64::new(BEGIN_MS));
         let now = clock.clone();
-        let settings = settings(database.address.clone());
+        let mut settings = settings(database.address.clone());
+        let provisioning = match provisioning {
+            Some((provisioning, id_scope)) => {
+                settings.id_scope = id_scope;
+                provisioning
+            }
+            None => {
+                let trust = settings.trust.clone();
+                Service::from_connection_string(&settings.provisioning, trust)
+                    .expect("a connection string")
+            }
+        };
         let app = App::new(Parts {
             store: database.store.clone(),
             hub,
-            provisioning: dps_client::service::Service::from_connection_string(
-                &settings.provisioning,
-                settings.trust.clone(),
-            )
-            .expect("a connection string"),
+            provisioning,
             clock: Clock::by(move || {
                 Timestamp::from_millisecond(now.load(Ordering::SeqCst)).expect("a time")
             }),

@@ -27,8 +27,8 @@ pub(crate) use self::guard::Sender;
 pub(crate) use self::limits::Limits;
 
 use crate::app::App;
-use crate::people;
 use crate::problem::Problem;
+use crate::{customers, devices, idempotency, orders, people, projects, webhooks};
 
 /// What a request may carry. Who takes more, such as a picture, says so at its route.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -37,6 +37,10 @@ const BODY_LIMIT: usize = 1024 * 1024;
 pub fn router(app: App) -> Router {
     let (api, document) = api().split_for_parts();
     let limits = Arc::new(Limits::default());
+    let api = api.layer(middleware::from_fn_with_state(
+        app.clone(),
+        idempotency::once,
+    ));
     Router::new()
         .route("/", get(home))
         .route("/live", get(live::follow))
@@ -62,6 +66,11 @@ fn api() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(openapi::base())
         .merge(people::router())
         .merge(crate::history::router())
+        .merge(customers::router())
+        .merge(projects::router())
+        .merge(orders::router())
+        .merge(devices::router())
+        .merge(webhooks::router())
 }
 
 /// The routes people use. An area adds its own here.
