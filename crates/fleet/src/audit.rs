@@ -1,6 +1,10 @@
 //! The audit trail: who did what, when, with what. Nothing is ever changed in it.
 
+mod api;
+
 use serde_json::Value;
+
+pub use api::router;
 
 use crate::people::Caller;
 use crate::store::{StoreError, Transaction};

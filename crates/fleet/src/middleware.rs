@@ -4,10 +4,53 @@
 //!
 //! **Invariant:** no answer but those that are asked for a device's key has a key in it, and none ever has a group's.
 
+mod api;
+mod csv;
+mod entries;
+mod entry;
+mod import;
+mod keys;
+mod registrations;
+
 use axum::http::StatusCode;
 use dps_client::service::ServiceError;
 
+pub use api::router;
+
+use crate::app::App;
+use crate::people::{Caller, Role};
 use crate::problem::Problem;
+use crate::store::StoreError;
+
+/// Enrolments are nobody's but the house's: somebody of one customer sees none.
+fn house(caller: &Caller) -> Result<(), Problem> {
+    caller.at_least(Role::Operator)?;
+    if caller.customer_id.is_some() {
+        let detail = "You work for one customer; this needs somebody who works for all.";
+        return Err(Problem::forbidden(detail));
+    }
+    Ok(())
+}
+
+/// Where a page begins, as the provisioning service said it: a header's value.
+fn continuation(text: &str) -> Result<&str, Problem> {
+    let is_sound = !text.is_empty() && text.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
+    is_sound
+        .then_some(text)
+        .ok_or_else(|| Problem::field("after", "must be what the page before gave as next"))
+}
+
+/// Whether a device of this service has a key of the group.
+async fn is_in_use(app: &App, group: &str) -> Result<bool, StoreError> {
+    let (devices,): (i64,) = sqlx::query_as(
+        "SELECT COUNT(*) FROM devices d LEFT JOIN projects p ON p.id = d.project_id
+         WHERE d.enrollment_group_id = $1 OR p.enrollment_group_id = $1",
+    )
+    .bind(group.to_owned())
+    .fetch_one(app.store.reader())
+    .await?;
+    Ok(devices > 0)
+}
 
 /// What the provisioning service's answer means to whoever asked here about a `what`.
 pub(crate) fn problem(error: &ServiceError, what: &'static str) -> Problem {

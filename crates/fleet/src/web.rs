@@ -28,7 +28,7 @@ pub(crate) use self::limits::Limits;
 
 use crate::app::App;
 use crate::problem::Problem;
-use crate::{customers, devices, idempotency, orders, people, projects, webhooks};
+use crate::{audit, customers, devices, idempotency, orders, people, projects, webhooks};
 
 /// What a request may carry. Who takes more, such as a picture, says so at its route.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -71,6 +71,8 @@ fn api() -> OpenApiRouter<App> {
         .merge(orders::router())
         .merge(devices::router())
         .merge(webhooks::router())
+        .merge(crate::middleware::router())
+        .merge(audit::router())
 }
 
 /// The routes people use. An area adds its own here.

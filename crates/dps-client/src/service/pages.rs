@@ -47,6 +47,22 @@ impl<'a, T: DeserializeOwned> Pages<'a, T> {
         }
     }
 
+    /// Begins where another query of the same kind was: behind what its [`Pages::continuation`] said.
+    #[must_use]
+    pub fn after(mut self, continuation: &str) -> Self {
+        self.next = Next::After(continuation.to_owned());
+        self
+    }
+
+    /// Where the next page begins; `None` before the first page and after the last.
+    #[must_use]
+    pub fn continuation(&self) -> Option<&str> {
+        match &self.next {
+            Next::After(continuation) => Some(continuation),
+            Next::First | Next::Nothing => None,
+        }
+    }
+
     /// The next page, which may be empty; `None` after the last. After an error the same page can be asked for
     /// again.
     ///
