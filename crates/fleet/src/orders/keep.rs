@@ -9,7 +9,7 @@ use sqlx::any::AnyRow;
 use super::answer::Whereabouts;
 use super::groups;
 use super::line::{Line, LineState, OrderKind, OrderState};
-use crate::app::{App, new_id};
+use crate::app::App;
 use crate::store::{Kind, Store, StoreError, Transaction};
 use crate::webhooks;
 
@@ -205,67 +205,6 @@ async fn joined(app: &App, tx: &mut Transaction, due: &Due, keys: i64) -> Result
     .bind(due.device_id.clone())
     .execute(&mut **tx)
     .await?;
-    match due.kind {
-        OrderKind::Assign => open_bay(tx, due, app.now()).await,
-        OrderKind::Return => leave_bay(tx, due).await,
-        OrderKind::Rekey => Ok(()),
-    }
-}
-
-/// A device that has come to its project watches a bay there: a new one with the next number, to be placed on the map.
-async fn open_bay(tx: &mut Transaction, due: &Due, now: i64) -> Result<(), StoreError> {
-    let rows: Vec<(String, Option<String>)> =
-        sqlx::query_as("SELECT number, device_id FROM bays WHERE project_id = $1")
-            .bind(due.project_id.clone())
-            .fetch_all(&mut **tx)
-            .await?;
-    if rows
-        .iter()
-        .any(|(_, device)| device.as_ref() == Some(&due.device_id))
-    {
-        return Ok(());
-    }
-    let mut number = rows.len() + 1;
-    loop {
-        let id = new_id();
-        let opened = sqlx::query(
-            "INSERT INTO bays (id, project_id, device_id, number, created_at) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (project_id, number) DO NOTHING",
-        )
-        .bind(id.clone())
-        .bind(due.project_id.clone())
-        .bind(due.device_id.clone())
-        .bind(number.to_string())
-        .bind(now)
-        .execute(&mut **tx)
-        .await?;
-        if opened.rows_affected() == 1 {
-            tx.tell(Kind::Bay, id);
-            return Ok(());
-        }
-        number += 1;
-    }
-}
-
-/// The bay stays for its history and its bookings, without a device; one that was never placed or booked goes.
-async fn leave_bay(tx: &mut Transaction, due: &Due) -> Result<(), StoreError> {
-    let bay: Option<(String,)> = sqlx::query_as("SELECT id FROM bays WHERE device_id = $1")
-        .bind(due.device_id.clone())
-        .fetch_optional(&mut **tx)
-        .await?;
-    let Some((bay,)) = bay else { return Ok(()) };
-    sqlx::query("UPDATE bays SET device_id = NULL, version = version + 1 WHERE id = $1")
-        .bind(bay.clone())
-        .execute(&mut **tx)
-        .await?;
-    sqlx::query(
-        "DELETE FROM bays WHERE id = $1 AND latitude IS NULL AND plan_x IS NULL
-             AND NOT EXISTS (SELECT 1 FROM bookings WHERE bay_id = $1)",
-    )
-    .bind(bay.clone())
-    .execute(&mut **tx)
-    .await?;
-    tx.tell(Kind::Bay, bay);
     Ok(())
 }
 

@@ -120,14 +120,6 @@ async fn from_stock_to_a_project_and_back() {
         record.symmetric_key.expect("its group")["enrollmentGroupId"],
         town.group
     );
-    let bays: Vec<(String,)> =
-        sqlx::query_as("SELECT number FROM bays WHERE project_id = $1 ORDER BY number")
-            .bind(town.project.clone())
-            .fetch_all(site.app.store.reader())
-            .await
-            .expect("bays");
-    assert_eq!(bays, [("1".to_owned(),), ("2".to_owned(),)]);
-
     let back = town
         .placed(&site, json!({"kind": "return", "deviceIds": ["BOARD00"]}))
         .await;
