@@ -265,3 +265,6 @@ fn read(row: &AnyRow) -> Result<Customer, sqlx::Error> {
         version: row.try_get("version")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

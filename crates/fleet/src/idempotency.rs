@@ -219,3 +219,6 @@ fn repeated(status: StatusCode, body: String) -> Response {
     headers.insert("idempotent-replayed", HeaderValue::from_static("true"));
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,3 +87,6 @@ pub(crate) fn problem(error: &ServiceError, what: &'static str) -> Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ use crate::app::{App, Clock, Parts};
 use crate::azure::AzureHub;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
-use crate::{alarms, history, ingest, web};
+use crate::{alarms, history, ingest, orders, stock, web, webhooks};
 
 /// How long what is under way may take once the service is told to stop.
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
@@ -115,6 +115,13 @@ impl Prepared {
         workers.spawn(alarms::work(app, told));
         let (app, told) = begin();
         workers.spawn(history::work(app, told));
+        // These may be cut off anywhere: what they had begun is due again, here or in another instance.
+        let (app, told) = begin();
+        workers.spawn(told.run_until_cancelled_owned(orders::worker::run(app)));
+        let (app, told) = begin();
+        workers.spawn(told.run_until_cancelled_owned(stock::run(app)));
+        let (app, told) = begin();
+        workers.spawn(told.run_until_cancelled_owned(webhooks::delivery::run(app)));
         workers.close();
 
         let served = web::serve(

@@ -17,7 +17,7 @@ use crate::webhooks;
 
 /// How often the stock is read.
 const READ_EVERY: Duration = Duration::from_secs(5);
-/// Every so many readings of the stock, one project's records are read too, in turn.
+/// Records in one question.
 const PAGE: u32 = 100;
 
 /// Why the records were not read.
@@ -37,9 +37,16 @@ pub enum ReadError {
 /// Keeps stock and map current until the service ends.
 pub async fn run(app: App) {
     let mut last_project = String::new();
+    while let Err(error) = open(&app).await {
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "the stock cannot be opened"
+        );
+        tokio::time::sleep(READ_EVERY).await;
+    }
     loop {
         let stock = app.settings.stock_group.clone();
-        if let Err(error) = read_group(&app, &stock, None).await {
+        if let Err(error) = read_group(&app, &stock).await {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
                 "the stock cannot be read"
@@ -58,6 +65,15 @@ pub async fn run(app: App) {
     }
 }
 
+/// Makes the stock's enrolment group where there is none, so that cards can be made for it.
+///
+/// # Errors
+/// [`ReadError`].
+pub async fn open(app: &App) -> Result<(), ReadError> {
+    groups::ensure(app, &app.settings.stock_group, None).await?;
+    Ok(())
+}
+
 /// Reads the records of the project behind `last`, in turn; which one that was.
 async fn read_next_project(app: &App, last: &str) -> Result<String, ReadError> {
     let next: Option<(String, String)> = sqlx::query_as(
@@ -71,18 +87,15 @@ async fn read_next_project(app: &App, last: &str) -> Result<String, ReadError> {
     let Some((project, group)) = next else {
         return Ok(String::new());
     };
-    read_group(app, &group, Some(&project)).await?;
+    read_group(app, &group).await?;
     Ok(project)
 }
 
-/// Reads the records of one group; how many devices are not what they were. A stock that has no group yet gets one.
+/// Reads the records of one group; how many devices are not what they were.
 ///
 /// # Errors
 /// [`ReadError`]: what was read until then is written down.
-pub async fn read_group(app: &App, group: &str, project: Option<&str>) -> Result<usize, ReadError> {
-    if project.is_none() && group == app.settings.stock_group {
-        groups::ensure(app, group, None).await?;
-    }
+pub async fn read_group(app: &App, group: &str) -> Result<usize, ReadError> {
     let registrations = app.provisioning.registrations();
     let mut pages = registrations.of_group(group, Some(PAGE));
     let mut changed = 0;

@@ -323,3 +323,6 @@ fn read_delivery(row: &AnyRow) -> Result<Delivery, sqlx::Error> {
         problem: row.try_get("problem")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

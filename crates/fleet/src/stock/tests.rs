@@ -18,9 +18,9 @@ async fn a_board_comes_into_stock_by_registering_and_before_it_says_a_word() {
 
     // Read again, nothing is new; one more board is.
     let group = site.app.settings.stock_group.clone();
-    assert_eq!(read_group(&site.app, &group, None).await.expect("read"), 0);
+    assert_eq!(read_group(&site.app, &group).await.expect("read"), 0);
     street.image(&site, "board02").await;
-    assert_eq!(read_group(&site.app, &group, None).await.expect("read"), 1);
+    assert_eq!(read_group(&site.app, &group).await.expect("read"), 1);
     let found = site
         .get(&operator, "/api/devices?contains=D02")
         .await

@@ -67,13 +67,13 @@ impl Street {
         let provisioning = (street.service(), street.simulator.info().id_scope);
         let site = Site::with(street.clone(), Some(provisioning)).await;
         let stock = site.app.settings.stock_group.clone();
-        stock::read_group(&site.app, &stock, None)
+        stock::open(&site.app)
             .await
             .expect("the stock's group is made");
         for number in 0..boards {
             street.image(&site, &format!("board{number:02}")).await;
         }
-        stock::read_group(&site.app, &stock, None)
+        stock::read_group(&site.app, &stock)
             .await
             .expect("the stock is read");
         (street, site)
