@@ -273,3 +273,18 @@ fn on_a_board_each_module_has_its_own_devices_and_nothing_of_the_simulation() {
         assert!(light.env.contains(&told), "{:?}", light.env);
     }
 }
+
+#[test]
+fn images_have_the_version_of_what_is_in_them() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("the file is there");
+    let version = env!("CARGO_PKG_VERSION");
+    for module in ["hc-sr04", "light", "battery", "provisioning"] {
+        let file: Value = serde_json::from_str(&read(&format!("modules/{module}/module.json")))
+            .expect("it is JSON");
+        assert_eq!(file["image"]["tag"]["version"], version, "{module}");
+        let options = json!(["--target module", format!("--build-arg IMAGE={module}")]);
+        assert_eq!(file["image"]["buildOptions"], options);
+    }
+    let bake = read("docker/bake.hcl");
+    assert!(bake.contains(&format!("default = \"{version}\"")), "{bake}");
+}
