@@ -130,7 +130,19 @@ fn expand_with(
     let document = node::parse(source.text()).ok().map(|root| root.to_json());
     let document = document.and_then(|mut document| {
         if let Some(board) = board {
-            board::fit(&mut document, board, &expander.devices);
+            for module in board::fit(&mut document, board, &expander.devices) {
+                all.push(Problem {
+                    severity: Severity::Warning,
+                    ..problem(
+                        text,
+                        text.find(&format!("\"{module}\"")).unwrap_or(0),
+                        format!("{module} is given no device"),
+                        "what it needs is in `devices` of its module.json: name its image as \
+                         `${MODULES.NAME}`, or write its create options"
+                            .to_owned(),
+                    )
+                });
+            }
         }
         match manifest_from(document) {
             Ok(document) => {

@@ -117,39 +117,59 @@ impl Device {
 }
 
 /// Fits a manifest to a board: its modules get the devices they ask for, by their image, and those of a simulated board
-/// get this one. A module that names another machine's parts already keeps them.
-pub(super) fn fit(json: &mut Json, board: &Board, asked: &BTreeMap<String, Vec<Device>>) {
+/// get this one. A module that names another machine's parts already keeps them. Returns the modules that were simulated
+/// and whose image nobody asks anything for, by the name they have.
+pub(super) fn fit(
+    json: &mut Json,
+    board: &Board,
+    asked: &BTreeMap<String, Vec<Device>>,
+) -> Vec<String> {
+    let mut unknown = Vec::new();
+    fit_all(json, board, asked, &mut unknown);
+    unknown
+}
+
+fn fit_all(
+    json: &mut Json,
+    board: &Board,
+    asked: &BTreeMap<String, Vec<Device>>,
+    unknown: &mut Vec<String>,
+) {
     let Json::Object(fields) = json else {
         return;
     };
-    if fields.get("settings").is_some_and(Json::is_object) {
-        fit_module(fields, board, asked);
-        return;
-    }
-    for value in fields.values_mut() {
-        fit(value, board, asked);
+    for (name, value) in fields.iter_mut() {
+        match value {
+            Json::Object(module) if module.get("settings").is_some_and(Json::is_object) => {
+                if !fit_module(module, board, asked) {
+                    unknown.push(name.clone());
+                }
+            }
+            value => fit_all(value, board, asked, unknown),
+        }
     }
 }
 
+/// False when it is not known what the module asks for, and it was on a simulated board.
 fn fit_module(
     module: &mut Map<String, Json>,
     board: &Board,
     asked: &BTreeMap<String, Vec<Device>>,
-) {
+) -> bool {
     let socket = leave_simulation(module, board);
     let Some(Json::Object(settings)) = module.get_mut("settings") else {
-        return;
+        return true;
     };
     let image = settings.get("image").and_then(Json::as_str);
-    let devices = image
-        .and_then(|image| asked.get(image))
-        .map_or(&[][..], Vec::as_slice);
+    let known = image.and_then(|image| asked.get(image));
+    let devices = known.map_or(&[][..], Vec::as_slice);
+    let is_known = known.is_some() || socket.is_none();
     if socket.is_none() && devices.is_empty() {
-        return;
+        return is_known;
     }
     // What is no object is reported where it is read.
     let Some(mut options) = take_options(settings) else {
-        return;
+        return is_known;
     };
     let host = options.entry("HostConfig").or_insert_with(|| json!({}));
     if let Json::Object(host) = host {
@@ -159,6 +179,7 @@ fn fit_module(
         give(host, devices, board);
     }
     settings.insert(create_options::key(0), Json::Object(options));
+    is_known
 }
 
 /// The socket of the simulated board that the module had until now, if it had one.
@@ -233,10 +254,15 @@ fn add(host: &mut Map<String, Json>, list: &str, item: Json) {
 mod tests {
     use super::*;
 
-    fn fitted(mut module: Json) -> Json {
+    fn fitted_with_unknown(module: Json) -> (Json, Vec<String>) {
         let asked = BTreeMap::from([("light:1".to_owned(), vec![Device::Gpio, Device::I2c])]);
-        fit(&mut module, &Model::Pi4.board(), &asked);
-        module
+        let mut modules = json!({"modules": {"lamp": module}});
+        let unknown = fit(&mut modules, &Model::Pi4.board(), &asked);
+        (modules["modules"]["lamp"].take(), unknown)
+    }
+
+    fn fitted(module: Json) -> Json {
+        fitted_with_unknown(module).0
     }
 
     #[test]
@@ -273,6 +299,17 @@ mod tests {
             json!({"settings": "text", "env": 5}),
         ] {
             assert_eq!(fitted(module.clone()), module);
+        }
+    }
+
+    #[test]
+    fn who_was_simulated_and_asks_for_nothing_known_is_named() {
+        for (image, unknown) in [("light:1", vec![]), ("other:1", vec!["lamp".to_owned()])] {
+            let (module, found) = fitted_with_unknown(json!({
+                "env": {"BAY_BOARD": {"value": "sim:/run/bay/board.sock"}},
+                "settings": {"image": image},
+            }));
+            assert_eq!(found, unknown, "{module}");
         }
     }
 
