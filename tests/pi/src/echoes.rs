@@ -12,7 +12,7 @@ use gpiocdev::request::Request;
 
 use crate::Checks;
 use crate::machine::{ECHO, Machine};
-use crate::sensor::{Act, Sensor};
+use crate::sensor::{Act, LOOK, Sensor};
 
 const SPEC: &str = "linux:trigger=GPIO23,echo=GPIO24";
 
@@ -24,7 +24,7 @@ const DISTANCES: [u32; 10] = [20, 50, 100, 200, 500, 1000, 1500, 2000, 3000, 400
 const MEASUREMENTS: usize = 50;
 
 pub(crate) async fn check(machine: &Machine, checks: &mut Checks) -> Result<()> {
-    let sensor = Sensor::start(machine)?;
+    let sensor = Sensor::start(machine, LOOK)?;
     let mut ranger = Board::open(SPEC)?.ranger();
     checks
         .check(

@@ -20,8 +20,8 @@ const TRACE: &str = "/sys/kernel/tracing/instances/sensor";
 /// From the trigger's end to the echo's beginning, as on the real one.
 const BURST: Duration = Duration::from_micros(450);
 
-/// The trigger is looked at this often.
-const LOOK: Duration = Duration::from_micros(50);
+/// The trigger is looked at this often, where its echo's beginning matters.
+pub(crate) const LOOK: Duration = Duration::from_micros(50);
 
 /// The last stretch before an edge is spun away: a sleep ends late.
 const SPIN: Duration = Duration::from_micros(150);
@@ -43,7 +43,8 @@ pub(crate) struct Sensor {
 }
 
 impl Sensor {
-    pub(crate) fn start(machine: &Machine) -> Result<Self> {
+    /// Looks at the trigger every `look`, which costs the machine's only processor time each time.
+    pub(crate) fn start(machine: &Machine, look: Duration) -> Result<Self> {
         let watch = Watch::new(machine.base + TRIGGER)?;
         let echo = OpenOptions::new()
             .write(true)
@@ -53,7 +54,7 @@ impl Sensor {
         let (told, played) = channel();
         thread::Builder::new()
             .name("sensor".to_owned())
-            .spawn(move || play(watch, &echo, &next, &told))?;
+            .spawn(move || play(watch, look, &echo, &next, &told))?;
         Ok(Self { acts, played })
     }
 
@@ -61,6 +62,11 @@ impl Sensor {
     pub(crate) fn will(&self, act: Act) {
         // A thread that has ended shows as an echo that does not come.
         let _ = self.acts.send(act);
+    }
+
+    /// How many echoes it has played since it was asked last.
+    pub(crate) fn count(&self) -> usize {
+        self.played.try_iter().count()
     }
 
     /// How long its last echo really was: a busy machine delays this thread too.
@@ -73,6 +79,7 @@ impl Sensor {
 
 fn play(
     mut watch: Watch,
+    look: Duration,
     echo: &File,
     acts: &Receiver<Act>,
     told: &Sender<Duration>,
@@ -85,7 +92,7 @@ fn play(
             high = level;
         }
         if !fired {
-            thread::sleep(LOOK);
+            thread::sleep(look);
             continue;
         }
         let Ok(Act::Echo(width)) = acts.try_recv() else {
