@@ -19,9 +19,15 @@ async function send(form) {
   const buttons = form.querySelectorAll("button");
   buttons.forEach((button) => (button.disabled = true));
   complain(form, null);
+  if (method === "POST") form.dataset.idempotencyKey ??= Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   try {
     const { body, refused } = await api(method, path, method === "DELETE" ? undefined : values(form), form.dataset);
-    if (refused) return complain(form, refused);
+    // The same press sent twice is one; what was refused and then mended is another.
+    delete form.dataset.idempotencyKey;
+    if (refused) {
+      form.dispatchEvent(new CustomEvent("refused", { bubbles: true }));
+      return complain(form, refused);
+    }
     form.dispatchEvent(new CustomEvent("done", { bubbles: true, detail: body }));
     if (form.dataset.reveal) {
       form.querySelector("output").textContent = body[form.dataset.reveal];

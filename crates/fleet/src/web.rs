@@ -27,8 +27,11 @@ pub(crate) use self::guard::Sender;
 pub(crate) use self::limits::Limits;
 
 use crate::app::App;
+use crate::people::{Caller, Role};
 use crate::problem::Problem;
-use crate::{audit, customers, devices, idempotency, orders, people, projects, webhooks};
+use crate::{
+    audit, crm, customers, devices, idempotency, oauth, orders, people, projects, webhooks,
+};
 
 /// What a request may carry. Who takes more, such as a picture, says so at its route.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -36,11 +39,11 @@ const BODY_LIMIT: usize = 1024 * 1024;
 /// Everything the service serves.
 pub fn router(app: App) -> Router {
     let (api, document) = api().split_for_parts();
-    let limits = Arc::new(Limits::default());
     let api = api.layer(middleware::from_fn_with_state(
         app.clone(),
         idempotency::once,
     ));
+    let limits = Arc::new(Limits::default());
     Router::new()
         .route("/", get(home))
         .route("/live", get(live::follow))
@@ -71,13 +74,17 @@ fn api() -> OpenApiRouter<App> {
         .merge(orders::router())
         .merge(devices::router())
         .merge(webhooks::router())
+        .merge(oauth::router())
         .merge(crate::middleware::router())
         .merge(audit::router())
 }
 
 /// The routes people use. An area adds its own here.
 fn pages() -> Router<App> {
-    Router::new().merge(people::pages())
+    Router::new()
+        .merge(people::pages())
+        .merge(crm::pages())
+        .merge(oauth::pages())
 }
 
 /// Serves until `stop` is over; then what is under way is finished.
@@ -95,9 +102,12 @@ pub async fn serve(
         .await
 }
 
-/// Where somebody begins.
-async fn home() -> Redirect {
-    Redirect::to("/account")
+/// Where somebody begins: whoever runs projects with these, and whoever parks with their own account.
+async fn home(caller: Caller) -> Redirect {
+    Redirect::to(match caller.role {
+        Role::Driver => "/account",
+        _ => "/projects",
+    })
 }
 
 async fn missing(uri: Uri) -> Problem {

@@ -75,8 +75,8 @@ impl Words {
 
     /// The words for so many: `NAME.one` or `NAME.other`, with the number at `{count}`.
     #[must_use]
-    pub fn count(self, name: &str, count: impl TryInto<u64>) -> Text {
-        let count = count.try_into().unwrap_or_default();
+    pub fn count(self, name: &str, count: impl Amount) -> Text {
+        let count = count.amount();
         // Unicode's plural rules: French says one also of none.
         let is_one = count == 1 || count == 0 && self.language == "fr";
         let form = if is_one { "one" } else { "other" };
@@ -92,6 +92,30 @@ impl Words {
             Some((rest, words.as_str()))
         })
         .collect()
+    }
+}
+
+/// A number of things, as it stands in templates; what is below nothing counts as nothing.
+pub trait Amount {
+    /// How many.
+    fn amount(&self) -> u64;
+}
+
+macro_rules! amounts {
+    ($($number:ty),*) => {$(
+        impl Amount for $number {
+            fn amount(&self) -> u64 {
+                u64::try_from(*self).unwrap_or_default()
+            }
+        }
+    )*};
+}
+
+amounts!(u64, usize, i64, i32);
+
+impl<T: Amount> Amount for &T {
+    fn amount(&self) -> u64 {
+        (**self).amount()
     }
 }
 

@@ -23,6 +23,7 @@ assets! {
     "icon.svg": SVG,
     "page.css": CSS,
     "page.js": SCRIPT,
+    "tests.js": SCRIPT,
     "words.js": SCRIPT,
 }
 

@@ -1,5 +1,6 @@
 //! What requests carry and answers are made of. Whatever is wrong with a request is a [`Problem`] that names the field.
 
+use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -57,11 +58,7 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Prob
 pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     // PostgreSQL keeps no such character in a text, and nobody means it.
     if bytes.windows(6).any(|part| part == b"\\u0000") {
-        return Err(Problem::new(
-            StatusCode::BAD_REQUEST,
-            "invalid",
-            "A text may not hold the character U+0000.",
-        ));
+        return Err(no_such_character());
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -81,6 +78,11 @@ pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
         Problem::new(StatusCode::BAD_REQUEST, "invalid", detail)
     })?;
     Ok(value)
+}
+
+fn no_such_character() -> Problem {
+    let detail = "A text may not hold the character U+0000.";
+    Problem::new(StatusCode::BAD_REQUEST, "invalid", detail)
 }
 
 /// The field an error is about: where it happened, and for one that is missing or unknown its name from the text.
@@ -140,6 +142,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Form<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(Request::from_parts(parts.clone(), body), state).await?;
+        if bytes.windows(3).any(|part| part == b"%00") || bytes.contains(&0) {
+            return Err(no_such_character());
+        }
+        let request = Request::from_parts(parts, Body::from(bytes));
         match axum::extract::Form::from_request(request, state).await {
             Ok(axum::extract::Form(value)) => Ok(Self(value)),
             Err(refused) => {

@@ -163,3 +163,75 @@ async fn sees(app: &App, caller: &Caller, kind: Kind, id: &str) -> Result<bool, 
         is_own && of_theirs
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    use super::*;
+    use crate::testing::{Site, Somebody};
+
+    async fn known(site: &Site, who: &Somebody) -> Caller {
+        let mut headers = HeaderMap::new();
+        let token = format!("Bearer {}", who.token);
+        let token = HeaderValue::try_from(token).expect("a header");
+        headers.insert(header::AUTHORIZATION, token);
+        let caller = sessions::caller(&headers, &site.app).await;
+        caller.expect("an answer").expect("somebody")
+    }
+
+    #[tokio::test]
+    async fn somebody_hears_of_what_they_see_and_of_nothing_else() {
+        let site = Site::new().await;
+        let (town, harbour) = (site.customer("Town").await, site.customer("Harbour").await);
+        let own = site.somebody(Role::Driver, Some(&harbour)).await;
+        let mut tx = site.app.store.begin().await.expect("a transaction");
+        for statement in [
+            format!(
+                "INSERT INTO projects (id, customer_id, name, enrollment_group_id, created_at) VALUES ('p', '{harbour}', 'Quay', 'g', 1)"
+            ),
+            "INSERT INTO bays (id, project_id, number, created_at) VALUES ('b', 'p', '1', 1)"
+                .into(),
+            "INSERT INTO devices (id, lifecycle, first_seen_at) VALUES ('d', 'stock', 1)".into(),
+            format!(
+                "INSERT INTO bookings (id, bay_id, user_id, begins_at, ends_at, state, created_at) VALUES ('k', 'b', '{}', 1, 2, 'over', 1)",
+                own.id
+            ),
+        ] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+                .execute(&mut *tx)
+                .await
+                .expect("it is written");
+        }
+        tx.commit().await.expect("it is committed");
+        let everybody = [
+            (own, "bay booking"),
+            (site.somebody(Role::Driver, Some(&harbour)).await, "bay"),
+            (site.somebody(Role::Driver, None).await, "bay"),
+            (site.somebody(Role::Driver, Some(&town)).await, ""),
+            (site.somebody(Role::Administrator, Some(&town)).await, ""),
+            (
+                site.somebody(Role::Installer, Some(&harbour)).await,
+                "project bay booking",
+            ),
+            (
+                site.somebody(Role::Operator, None).await,
+                "project bay device booking",
+            ),
+        ];
+        for (who, heard) in everybody {
+            let caller = known(&site, &who).await;
+            for (kind, id) in [
+                (Kind::Project, "p"),
+                (Kind::Bay, "b"),
+                (Kind::Device, "d"),
+                (Kind::Booking, "k"),
+                (Kind::User, "u"),
+            ] {
+                let hears = sees(&site.app, &caller, kind, id).await.expect("an answer");
+                let wanted = heard.split(' ').any(|word| word == kind.as_str());
+                assert_eq!(hears, wanted, "{caller:?}: {kind:?}");
+            }
+        }
+    }
+}

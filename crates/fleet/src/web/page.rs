@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::moment::Moment;
 use crate::people::{Caller, Role, sessions};
 use crate::problem::Problem;
-use crate::words::{Text, Words};
+use crate::words::{Amount, Text, Words};
 
 /// What is around every page: who looks, in which language, and which entry of the head is lit. A template holds it as
 /// `page` and extends `base.html`.
@@ -53,8 +53,13 @@ impl Frame {
     }
 
     /// See [`Words::count`].
-    pub(crate) fn count(&self, name: &str, count: impl TryInto<u64>) -> Text {
+    pub(crate) fn count(&self, name: &str, count: impl Amount) -> Text {
         self.words.count(name, count)
+    }
+
+    /// The word for one of the values of something: a state, a kind.
+    pub(crate) fn word(&self, table: &str, value: &str) -> Text {
+        self.words.text(&format!("{table}.{value}"))
     }
 
     /// What a role is called.

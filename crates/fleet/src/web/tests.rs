@@ -1,3 +1,5 @@
+mod access;
+
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::Value;

@@ -47,6 +47,28 @@ fn every_role_has_a_word() {
     }
 }
 
+#[test]
+fn every_value_a_page_shows_has_a_word() {
+    let english = names("en");
+    for (table, values) in [
+        ("orders.kind", "assign return rekey"),
+        ("orders.state", "open done partly failed cancelled"),
+        (
+            "orders.line",
+            "picked enrolled sent restarting joined failed cancelled",
+        ),
+        (
+            "devices.state",
+            "unregistered stock assigning project resetting",
+        ),
+    ] {
+        for value in values.split(' ') {
+            let name = format!("{table}.{value}");
+            assert!(english.contains(name.as_str()), "{name}");
+        }
+    }
+}
+
 /// Templates, scripts and the code that answers with words.
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).expect("a directory") {
