@@ -24,7 +24,7 @@ pub fn router() -> OpenApiRouter<App> {
 /// What somebody did.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Counts what was done.
     pub number: i64,
     /// When.
@@ -51,7 +51,7 @@ pub struct Entry {
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
 #[serde(rename_all = "camelCase")]
 #[into_params(parameter_in = Query)]
-pub struct Filter {
+pub(crate) struct Filter {
     /// With this kind of thing only.
     object_kind: Option<String>,
     /// With this thing only.
@@ -84,7 +84,7 @@ async fn list(
 ///
 /// # Errors
 /// 400 for times and places that cannot be, 403 below an administrator.
-pub async fn entries(
+pub(crate) async fn entries(
     app: &App,
     caller: &Caller,
     filter: &Filter,

@@ -13,7 +13,7 @@ use crate::problem::Problem;
 /// Whether devices may register.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Registering {
+pub(crate) enum Registering {
     /// They may.
     #[default]
     Enabled,
@@ -24,7 +24,7 @@ pub enum Registering {
 /// How a hub is chosen, where there are several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Allocation {
+pub(crate) enum Allocation {
     /// Spread evenly, always the same for the same device.
     Hashed,
     /// The nearest.
@@ -36,7 +36,7 @@ pub enum Allocation {
 /// What becomes of a device that registers again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Reprovision {
+pub(crate) enum Reprovision {
     /// It stays where it is.
     Never,
     /// Its hub is chosen anew, and its twin comes along.
@@ -48,7 +48,7 @@ pub enum Reprovision {
 /// The enrolment of one device, to be: with symmetric keys, which the service makes.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NewEnrollment {
+pub(crate) struct NewEnrollment {
     /// Who may register: letters, digits and `-._:`.
     pub registration_id: String,
     /// What the hub is to call it; the registration id unless it is said.
@@ -79,7 +79,7 @@ pub struct NewEnrollment {
 /// A group, to be: with symmetric keys, which the service makes.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct NewGroup {
+pub(crate) struct NewGroup {
     /// Its name: letters, digits and `-._:`.
     pub enrollment_group_id: String,
     /// Whether its devices are IoT Edge devices.
@@ -108,7 +108,7 @@ pub struct NewGroup {
 /// What to change of an enrolment or a group; what is absent stays.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct EntryChange {
+pub(crate) struct EntryChange {
     /// What the hub is to call the device; not for groups.
     pub device_id: Option<String>,
     /// Merged into the tags key by key; `null` removes one.
@@ -130,7 +130,7 @@ pub struct EntryChange {
 /// An enrolment or a group, without its keys.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct EntryView {
+pub(crate) struct EntryView {
     /// Who may register; of an enrolment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registration_id: Option<String>,

@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// What became of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum LineOutcome {
+pub(crate) enum LineOutcome {
     /// It is enrolled.
     Created,
     /// There was one before, which stays as it is.
@@ -38,7 +38,7 @@ pub enum LineOutcome {
 /// One line's report.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ImportedLine {
+pub(crate) struct ImportedLine {
     /// Where it begins in the table, counted from 1.
     pub line: usize,
     /// Whom it enrols.
@@ -53,7 +53,7 @@ pub struct ImportedLine {
 /// A table's report.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Imported {
+pub(crate) struct Imported {
     /// How many were enrolled.
     pub created: usize,
     /// How many were before.

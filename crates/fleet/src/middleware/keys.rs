@@ -18,7 +18,7 @@ use crate::problem::Problem;
 /// Whose key is wanted.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct KeyRequest {
+pub(crate) struct KeyRequest {
     /// The device's registration id: for a bay its board's serial number.
     pub registration_id: String,
 }
@@ -26,7 +26,7 @@ pub struct KeyRequest {
 /// What a device is given to register with.
 #[derive(Clone, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct DeviceKey {
+pub(crate) struct DeviceKey {
     /// Who it registers as.
     pub registration_id: String,
     /// With which provisioning service.
@@ -38,7 +38,7 @@ pub struct DeviceKey {
 /// Which key to make anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Rotation {
+pub(crate) enum Rotation {
     /// The first, which devices use: they are refused from then on.
     Primary,
     /// The second.
@@ -50,7 +50,7 @@ pub enum Rotation {
 /// Which key to make anew.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RotationRequest {
+pub(crate) struct RotationRequest {
     /// Which.
     pub key: Rotation,
 }

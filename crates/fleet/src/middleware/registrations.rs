@@ -17,7 +17,7 @@ const WHAT: &str = "registration";
 /// What the provisioning service knows of a device that registered.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct RegistrationView {
+pub(crate) struct RegistrationView {
     /// Who registered.
     pub registration_id: Option<String>,
     /// How far it is: `unassigned`, `assigning`, `assigned`, `failed`, `disabled`.
