@@ -116,14 +116,13 @@ async fn note(app: &App, group: &str, record: &RegistrationState) -> Result<bool
         return Ok(false);
     }
     let id = id.to_lowercase();
-    let known: Option<(String, Option<String>, Option<String>, Option<String>)> = sqlx::query_as(
-        "SELECT lifecycle, hub, device_id, enrollment_group_id FROM devices WHERE id = $1",
-    )
-    .bind(id.clone())
-    .fetch_optional(app.store.reader())
-    .await?;
+    let known: Option<(String, Option<String>, Option<String>)> =
+        sqlx::query_as("SELECT lifecycle, hub, device_id FROM devices WHERE id = $1")
+            .bind(id.clone())
+            .fetch_optional(app.store.reader())
+            .await?;
     let stocks = group == app.settings.stock_group;
-    if let Some((lifecycle, hub, device_id, _)) = &known {
+    if let Some((lifecycle, hub, device_id)) = &known {
         let placed = *hub == record.assigned_hub && *device_id == record.device_id;
         if placed && !(stocks && lifecycle == "unregistered") {
             return Ok(false);
