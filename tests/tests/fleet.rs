@@ -121,8 +121,15 @@ async fn no_event_is_lost_or_counted_twice() {
     for (row, sent) in rows.iter().zip(&sent) {
         assert_eq!(row, sent);
     }
-    let late = postgres.ask("SELECT COUNT(*) FROM device_states s JOIN message_numbers n ON n.device_id = s.device_id AND n.sequence = s.sequence").await;
-    assert_eq!(late.expect("it answers").trim(), DEVICES.to_string());
+    let current = postgres
+        .ask("SELECT COUNT(*) FROM device_states s JOIN message_numbers n ON n.device_id = s.device_id AND n.sequence = s.sequence")
+        .await
+        .expect("the database answers");
+    assert_eq!(
+        current.trim(),
+        DEVICES.to_string(),
+        "every state is the newest"
+    );
     println!(
         "{} events of {DEVICES} devices, {} of them sent twice: {} written, 0 lost, 0 twice",
         sent.len(),

@@ -16,7 +16,7 @@ use crate::app::{App, Clock, Parts};
 use crate::azure::AzureHub;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
-use crate::{alarms, history, ingest, orders, stock, web, webhooks};
+use crate::{alarms, bookings, history, ingest, orders, stock, web, webhooks};
 
 /// How long what is under way may take once the service is told to stop.
 const FINISH_WITHIN: Duration = Duration::from_secs(3);
@@ -122,6 +122,8 @@ impl Prepared {
         workers.spawn(told.run_until_cancelled_owned(stock::run(app)));
         let (app, told) = begin();
         workers.spawn(told.run_until_cancelled_owned(webhooks::delivery::run(app)));
+        let (app, told) = begin();
+        workers.spawn(told.run_until_cancelled_owned(bookings::keeper::run(app)));
         workers.close();
 
         let served = web::serve(

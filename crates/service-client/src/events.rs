@@ -25,7 +25,7 @@ pub use self::error::EventsError;
 pub use self::event::Event;
 
 /// Deliveries the other side may send ahead, of one partition. Given anew when half of them have come.
-const CREDIT: u32 = 1_000;
+const CREDIT: u32 = 4_000;
 /// Frames the other side may send ahead.
 const WINDOW: u32 = 0x7fff_ffff;
 /// The largest message: Event Hubs takes 1 MiB, and properties come on top.

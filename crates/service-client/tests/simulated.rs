@@ -146,7 +146,7 @@ async fn a_wrong_key_opens_nothing() {
 
 #[tokio::test]
 async fn events_say_who_sent_them_and_are_read_on_from_an_offset() {
-    const COUNT: usize = 1_200;
+    const COUNT: usize = 2_500;
     let bench = Bench::start().await;
     let mut reader = bench.reader().await;
     let partitions = reader.partitions(&bench.endpoint()).await.expect("asked");
