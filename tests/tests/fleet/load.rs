@@ -67,11 +67,12 @@ async fn drive(source: Source, id: String, each: usize) -> Vec<String> {
     tokio::spawn(async move { while events.next().await.is_some() {} });
     let mut pace = interval(EVERY);
     let mut sent = Vec::new();
-    let begin = Timestamp::now();
+    // In the past, for nobody believes a clock that is ahead.
+    let begin = Timestamp::now() - SignedDuration::from_secs(each as i64);
     for number in 1..=each {
         pace.tick().await;
         let occupancy = if number % 2 == 0 { "occupied" } else { "free" };
-        let since = begin + SignedDuration::from_secs(number as i64);
+        let since = begin + SignedDuration::from_secs(number as i64 - 1);
         let body = json!({
             "occupancy": occupancy, "reason": null, "distanceMm": 800, "since": since.to_string(),
             "previous": null, "sequence": number, "heartbeat": false,

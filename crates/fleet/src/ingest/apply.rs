@@ -186,7 +186,13 @@ async fn occupancy(
     // A heartbeat that says something else than is known tells of a change whose own message was lost.
     let is_change = !report.heartbeat
         || standing == Standing::News && was.is_none_or(|(was,)| was != report.occupancy.as_str());
-    if is_change && standing != Standing::Repeated {
+    let is_new = match standing {
+        Standing::News => true,
+        Standing::Repeated => false,
+        // Its time may be when it came, which is another each time.
+        Standing::Late => !is_kept(tx, device, sequence).await?,
+    };
+    if is_change && is_new {
         sqlx::query(
             "INSERT INTO occupancy_history (device_id, at, occupancy, sequence) VALUES ($1, $2, $3, $4)
              ON CONFLICT DO NOTHING",
@@ -223,6 +229,13 @@ async fn occupancy(
         None => alarms::clear(tx, &device.board, AlarmKind::Fault, since).await?,
     }
     Ok(())
+}
+
+/// Whether the history has this number of the module already.
+async fn is_kept(tx: &mut Transaction, device: &Known, sequence: i64) -> Result<bool, IngestError> {
+    let find = "SELECT 1 FROM occupancy_history WHERE device_id = $1 AND sequence = $2 LIMIT 1";
+    let found = sqlx::query(find).bind(device.board.clone()).bind(sequence);
+    Ok(found.fetch_optional(&mut **tx).await?.is_some())
 }
 
 async fn level(

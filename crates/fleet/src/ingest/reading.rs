@@ -1,6 +1,7 @@
 //! What an event says.
 
 use bay::message::{IdentityStatus, KIND, LampReport, LevelReport, OccupancyReport};
+use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use service_client::Event;
 
@@ -48,25 +49,38 @@ pub(super) fn read(event: &Event) -> Option<Reading> {
     }
     let device = event.device_id.clone()?;
     let heard_at = event.enqueued.as_millisecond();
-    let at = event
-        .created
-        .map(|created| created.as_millisecond())
-        .filter(|created| (NO_CLOCK_BEFORE..=heard_at).contains(created))
-        .unwrap_or(heard_at);
-    let said = said(event);
+    let mut said = said(event);
     let sequence = match &said {
         Said::Occupancy(report) => i64::try_from(report.sequence).ok(),
         _ => None,
     };
+    let at = match (sequence, event.created) {
+        // Numbers say what is newer; a clock that is wrong still tells a message from its repetition.
+        (Some(_), Some(created)) => created.as_millisecond().min(heard_at),
+        _ => believed(event.created, heard_at).unwrap_or(heard_at),
+    };
+    if let Said::Occupancy(report) = &mut said
+        && believed(Some(report.since), heard_at).is_none()
+    {
+        let made = believed(event.created, heard_at).unwrap_or(heard_at);
+        report.since = Timestamp::from_millisecond(made).unwrap_or(event.enqueued);
+    }
     Some(Reading {
         device,
         module: event.module_id.clone().unwrap_or_default(),
-        message_id: event.message_id.clone(),
+        // PostgreSQL keeps no such character, and nobody's id may stop the partition.
+        message_id: event.message_id.as_ref().map(|id| id.replace('\0', "")),
         sequence,
         at,
         heard_at,
         said,
     })
+}
+
+/// A time of the sender's clock, in milliseconds, where that can be right.
+fn believed(time: Option<Timestamp>, heard_at: i64) -> Option<i64> {
+    let time = time?.as_millisecond();
+    (NO_CLOCK_BEFORE..=heard_at).contains(&time).then_some(time)
 }
 
 fn said(event: &Event) -> Said {
@@ -92,8 +106,6 @@ fn body<T: DeserializeOwned>(event: &Event, said: impl FnOnce(T) -> Said) -> Sai
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
 
     const TAKEN: i64 = 1_790_000_000_000;
@@ -159,12 +171,35 @@ mod tests {
     #[test]
     fn a_clock_that_cannot_be_right_is_not_believed() {
         let at = |created: i64| {
-            let mut event = event("occupancy", OCCUPANCY);
+            let mut event = event("other", "");
             event.created = Some(Timestamp::from_millisecond(created).expect("a time"));
             read(&event).expect("a reading").at
         };
         assert_eq!(at(TAKEN - 5_000), TAKEN - 5_000);
         assert_eq!(at(TAKEN + 5_000), TAKEN);
         assert_eq!(at(12_000), TAKEN);
+        let mut numbered = event("occupancy", OCCUPANCY);
+        numbered.created = Some(Timestamp::from_millisecond(12_000).expect("a time"));
+        assert_eq!(read(&numbered).expect("a reading").at, 12_000);
+        for since in [
+            "1970-01-01T00:00:07Z",
+            "-009999-01-02T00:00:00Z",
+            "9999-01-01T00:00:00Z",
+        ] {
+            let body = OCCUPANCY.replace("2026-03-01T12:00:00Z", since);
+            let Said::Occupancy(report) = read(&event("occupancy", &body)).expect("one").said
+            else {
+                panic!("{since} can be read");
+            };
+            assert_eq!(report.since.as_millisecond(), TAKEN, "{since}");
+        }
+    }
+
+    #[test]
+    fn no_id_holds_what_a_database_cannot_keep() {
+        let mut event = event("occupancy", OCCUPANCY);
+        event.message_id = Some("a\0b".into());
+        let reading = read(&event).expect("a reading");
+        assert_eq!(reading.message_id.as_deref(), Some("ab"));
     }
 }

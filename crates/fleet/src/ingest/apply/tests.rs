@@ -111,6 +111,27 @@ async fn what_comes_twice_counts_once_and_what_comes_late_is_history() {
 }
 
 #[tokio::test]
+async fn a_device_without_a_clock_repeats_itself_in_vain() {
+    let mut reader = Reader::new().await;
+    let mut events = vec![
+        reader.occupancy(1, 0, "free", false),
+        reader.occupancy(2, 10, "occupied", false),
+    ];
+    // The same two once more, after their acknowledgements were lost, when the hub's clock has gone on.
+    events.push(reader.occupancy(1, 60, "free", false));
+    events.push(reader.occupancy(2, 70, "occupied", false));
+    for (event, seconds) in events.iter_mut().zip([3, 13, 3, 13]) {
+        event.created = Some(Timestamp::from_second(seconds).expect("a time"));
+        let body = String::from_utf8(event.body.to_vec()).expect("text");
+        event.body = body.replace("2026-11-21", "1970-01-01").into();
+        event.message_id = Some(format!("{}-{}", event.offset, seconds));
+    }
+    reader.take(&events).await;
+    assert_eq!(reader.state().await, "occupied");
+    assert_eq!(reader.history().await, "free occupied");
+}
+
+#[tokio::test]
 async fn a_heartbeat_repairs_what_was_lost_and_adds_nothing_else() {
     let mut reader = Reader::new().await;
     let events = [
