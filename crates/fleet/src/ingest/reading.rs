@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(read(&numbered).expect("a reading").at, 12_000);
         for since in [
             "1970-01-01T00:00:07Z",
-            "-009999-01-02T00:00:00Z",
+            "0001-01-01T00:00:00Z",
             "9999-01-01T00:00:00Z",
         ] {
             let body = OCCUPANCY.replace("2026-03-01T12:00:00Z", since);
