@@ -4,8 +4,12 @@
 //! - [`lamp`] decides what the lamp is told, and when again.
 //! - [`kept`] is how they are kept; [`desk`] is what people ask for, and [`keeper`] what happens by itself.
 
+pub mod api;
 pub mod booking;
 pub mod desk;
 pub mod keeper;
 pub mod kept;
 pub mod lamp;
+pub mod list;
+pub(crate) mod pages;
+pub mod view;

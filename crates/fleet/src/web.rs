@@ -30,7 +30,8 @@ use crate::app::App;
 use crate::people::{Caller, Role};
 use crate::problem::Problem;
 use crate::{
-    audit, crm, customers, devices, idempotency, oauth, orders, people, projects, webhooks,
+    audit, bays, bookings, crm, customers, devices, devices_face, idempotency, oauth, open_data,
+    orders, people, projects, webhooks,
 };
 
 /// What a request may carry. Who takes more, such as a picture, says so at its route.
@@ -77,6 +78,10 @@ fn api() -> OpenApiRouter<App> {
         .merge(oauth::router())
         .merge(crate::middleware::router())
         .merge(audit::router())
+        .merge(bays::router())
+        .merge(bookings::api::router())
+        .merge(devices_face::router())
+        .merge(open_data::router())
 }
 
 /// The routes people use. An area adds its own here.
@@ -85,6 +90,8 @@ fn pages() -> Router<App> {
         .merge(people::pages())
         .merge(crm::pages())
         .merge(oauth::pages())
+        .merge(bays::pages::router())
+        .merge(bookings::pages::router())
 }
 
 /// Serves until `stop` is over; then what is under way is finished.
@@ -105,7 +112,7 @@ pub async fn serve(
 /// Where somebody begins: whoever runs projects with these, and whoever parks with their own account.
 async fn home(caller: Caller) -> Redirect {
     Redirect::to(match caller.role {
-        Role::Driver => "/account",
+        Role::Driver => "/map",
         _ => "/projects",
     })
 }

@@ -50,6 +50,12 @@ impl Purpose {
             Self::Delivery => "delivery",
         }
     }
+
+    /// The name of its words.
+    #[must_use]
+    pub fn key(self) -> String {
+        format!("purpose.{}", self.as_str())
+    }
 }
 
 /// The project bays are of, as far as bays need it.

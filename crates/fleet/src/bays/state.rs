@@ -45,6 +45,27 @@ pub enum Opening {
     OutOfService,
 }
 
+impl Opening {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Open, Self::Closed, Self::OutOfService];
+
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::OutOfService => "out-of-service",
+        }
+    }
+
+    /// The name of its words.
+    #[must_use]
+    pub fn key(self) -> String {
+        format!("opening.{}", self.as_str())
+    }
+}
+
 /// What a device last said of its bay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said {
@@ -244,6 +265,28 @@ impl Sign {
             Self::Closed => "closed",
             Self::OutOfService => "out-of-service",
         }
+    }
+
+    /// A shape beside each colour, so that nobody has to tell colours apart.
+    #[must_use]
+    pub const fn symbol(self) -> &'static str {
+        match self {
+            Self::Free => "P",
+            Self::ReservedSoon => "◔",
+            Self::Reserved => "R",
+            Self::Occupied => "■",
+            Self::Conflict => "!",
+            Self::Unknown => "?",
+            Self::Fault => "⚠",
+            Self::Closed => "×",
+            Self::OutOfService => "⁄",
+        }
+    }
+
+    /// The name of its words.
+    #[must_use]
+    pub fn key(self) -> String {
+        format!("sign.{}", self.as_str())
     }
 }
 

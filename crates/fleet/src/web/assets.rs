@@ -18,9 +18,11 @@ macro_rules! assets {
 }
 
 assets! {
+    "aim.js": SCRIPT,
     "forms.js": SCRIPT,
     "fresh.js": SCRIPT,
     "icon.svg": SVG,
+    "map.js": SCRIPT,
     "page.css": CSS,
     "page.js": SCRIPT,
     "tests.js": SCRIPT,
