@@ -223,11 +223,10 @@ async fn bay(
     let bay = find(&app, &caller, &id).await?;
     let (from, to) = (app.now() - DAY, app.now());
     let past = match &bay.device_id {
-        Some(device_id) if caller.role >= Role::Installer => stretches(
-            &changes(app.store.reader(), device_id, from, to).await?,
-            from,
-            to,
-        ),
+        Some(device_id) if caller.role >= Role::Installer => {
+            let changes = crate::history::changes(app.store.reader(), device_id, from, to).await?;
+            stretches(&past::read(&changes), from, to)
+        }
         _ => Vec::new(),
     };
     let mut mine = mine(&app, &caller).await?;
