@@ -245,6 +245,11 @@ pub(crate) async fn settle(
     order_id: &str,
     now: i64,
 ) -> Result<(), StoreError> {
+    // Two last lines at once would each take the other for one that is still under way: the second waits for the first.
+    sqlx::query("UPDATE orders SET version = version WHERE id = $1")
+        .bind(order_id.to_owned())
+        .execute(&mut **tx)
+        .await?;
     let rows: Vec<(String, String, String, String)> = sqlx::query_as(
         "SELECT l.state, o.kind, o.project_id, p.customer_id FROM order_lines l JOIN orders o ON o.id = l.order_id
          JOIN projects p ON p.id = o.project_id WHERE l.order_id = $1",
