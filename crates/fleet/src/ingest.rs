@@ -1,8 +1,8 @@
 //! Events of the hub: read by whichever instance has their partition, and made into what is known of devices.
 //!
-//! - [`reading`] says what an event says, and [`order`] whether it is news;
-//! - [`apply`] writes it down;
-//! - [`leases`] shares the partitions among instances;
+//! - `reading` says what an event says, and `order` whether it is news;
+//! - `apply` writes it down;
+//! - `leases` shares the partitions among instances;
 //! - here is the loop that reads.
 //!
 //! **Invariant:** what events change and how far they were read is one transaction, which only the partition's owner can

@@ -1,6 +1,6 @@
 //! Orders: devices from stock to a project, new keys for them, and back to stock.
 //!
-//! - [`line`] decides, one device at a time, and knows nothing of this service;
+//! - [`mod@line`] decides, one device at a time, and knows nothing of this service;
 //! - [`place`] makes an order and holds its devices, so that no two orders have the same one;
 //! - [`worker`] asks the provisioning service and the devices, and writes down what they say;
 //! - [`amend`] cancels and begins again.

@@ -166,8 +166,7 @@ impl Store {
         })
     }
 
-    /// What changes from here on, in all instances. Who falls behind hears [`Kind::Everything`] from
-    /// [`announcements::next`].
+    /// What changes from here on, in all instances. Who falls behind hears [`Kind::Everything`].
     #[must_use]
     pub fn changes(&self) -> Changes {
         Changes(self.announcements.subscribe())

@@ -1,7 +1,7 @@
 //! The service's face: pages and API, and what every request is put through.
 //!
-//! A request passes [`guard`] (is it from one of our own pages, is it too often, can it be read), then its handler, which
-//! asks for a [`Caller`](crate::people::Caller) first. What a handler cannot do is a [`Problem`]: a program gets its
+//! A request passes `guard` (is it from one of our own pages, is it too often, can it be read), then its handler, which
+//! asks for a [`Caller`] first. What a handler cannot do is a [`Problem`]: a program gets its
 //! document, a person who opened a page gets a page, or the way to sign in.
 
 mod assets;
