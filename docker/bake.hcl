@@ -26,7 +26,7 @@ variable "SOURCE" {
 }
 
 group "default" {
-  targets = ["module", "cow"]
+  targets = ["module", "cow", "fleet"]
 }
 
 target "image" {
@@ -55,4 +55,11 @@ target "cow" {
   target   = "cow"
   args     = { IMAGE = "cow" }
   tags     = ["${REPOSITORY}/cow:${VERSION}", "${REPOSITORY}/cow:latest"]
+}
+
+target "fleet" {
+  inherits = ["image"]
+  target   = "fleet"
+  args     = { IMAGE = "fleet" }
+  tags     = ["${REPOSITORY}/fleet:${VERSION}", "${REPOSITORY}/fleet:latest"]
 }

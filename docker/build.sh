@@ -9,7 +9,7 @@ usage() {
 usage: docker/build.sh [--arch ARCH]… [--image IMAGE]… [--programs]
 
   --arch ARCH     amd64, arm64 or armv7; all of them unless said
-  --image IMAGE   hc-sr04, light, battery, provisioning or cow; all of them unless said
+  --image IMAGE   hc-sr04, light, battery, provisioning, cow or fleet; all of them unless said
   --programs      lay out what the images hold, in target/images, and build none: for docker/bake.hcl
 
 Images are called cow-parking/IMAGE:VERSION-PLATFORM, as deployment.template.json asks for them; REPOSITORY names
@@ -31,14 +31,14 @@ while (($# > 0)); do
     shift
 done
 ((${#arches[@]} > 0)) || arches=("${every_arch[@]}")
-((${#images[@]} > 0)) || images=("${modules[@]}" cow)
+((${#images[@]} > 0)) || images=("${modules[@]}" cow fleet)
 
 among() { local word=$1 && shift && [[ " $* " == *" $word "* ]]; }
 for arch in "${arches[@]}"; do
     among "$arch" "${every_arch[@]}" || { echo "there is no $arch: say ${every_arch[*]}" >&2 && exit 2; }
 done
 for image in "${images[@]}"; do
-    among "$image" "${modules[@]}" cow || { echo "there is no $image: say ${modules[*]} cow" >&2 && exit 2; }
+    among "$image" "${modules[@]}" cow fleet || { echo "there is no $image: say ${modules[*]} cow fleet" >&2 && exit 2; }
 done
 
 layout=$PWD/target/images
@@ -51,7 +51,7 @@ oldest_rust=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 # can link glibc statically, as cargo does here for itself, it does.
 triple_of() {
     case $1:$2:$(uname -m) in
-        amd64:cow:x86_64) echo x86_64-unknown-linux-gnu ;;
+        amd64:cow:x86_64 | amd64:fleet:x86_64) echo x86_64-unknown-linux-gnu ;;
         amd64:*) echo x86_64-unknown-linux-musl ;;
         arm64:*) echo aarch64-unknown-linux-musl ;;
         armv7:*) echo armv7-unknown-linux-musleabihf ;;
@@ -61,8 +61,10 @@ triple_of() {
 # The platform in tags and in module.json, and in the directories that the Dockerfile and BuildKit know.
 tag_of() { case $1 in amd64) echo amd64 ;; arm64) echo arm64v8 ;; armv7) echo arm32v7 ;; esac }
 
-program_of() { [[ $1 == cow ]] && echo cow || echo module; }
-limit_of() { [[ $1 == cow ]] && echo 15000000 || echo 4000000; }
+# One program is in two images: whole, and without the operator's service, which is a good part of it.
+is_cow() { [[ $1 == cow || $1 == fleet ]]; }
+program_of() { is_cow "$1" && echo cow || echo module; }
+limit_of() { case $1 in cow) echo 15000000 ;; fleet) echo 25000000 ;; *) echo 4000000 ;; esac }
 
 has() { command -v "$1" >/dev/null; }
 
@@ -107,7 +109,10 @@ prepare_zig() {
 compile() {
     local triple=$1 name packages=()
     shift
-    for name in "$@"; do packages+=(--package "$name"); done
+    for name in "$@"; do
+        # shellcheck disable=SC2046 # A package, and an option or none.
+        packages+=(--package $(package_of "$name"))
+    done
     echo "== $* for $triple"
     if [[ $triple == *-gnu ]]; then
         cargo build --locked --profile module --target "$triple" "${packages[@]}"
@@ -127,23 +132,30 @@ compile_all() {
     for arch in "${arches[@]}"; do
         chosen=()
         for image in "${images[@]}"; do
-            [[ $image == cow ]] || chosen+=("$image")
+            is_cow "$image" || chosen+=("$image")
         done
         if ((${#chosen[@]} > 0)); then compile "$(triple_of "$arch" module)" "${chosen[@]}"; fi
-        if among cow "${images[@]}"; then compile "$(triple_of "$arch" cow)" cow; fi
+        for image in cow fleet; do
+            among "$image" "${images[@]}" || continue
+            compile "$(triple_of "$arch" "$image")" "$image"
+            # The other one has the same name.
+            cp "target/$(triple_of "$arch" "$image")/module/cow" "target/$(triple_of "$arch" "$image")/module/cow.$image"
+        done
     done
 }
 
 # What an image holds. Nothing but its state is written to, by whatever user it is run as.
 lay_out() {
-    local arch=$1 image=$2 triple root state
+    local arch=$1 image=$2 triple root state package features built=$2
+    read -r package features < <(package_of "$image")
     triple=$(triple_of "$arch" "$image")
     root=$layout/$arch/$image
-    state=$root/$([[ $image == cow ]] && echo state || echo var/lib/bay)
+    state=$root/$(is_cow "$image" && echo state || echo var/lib/bay)
+    if is_cow "$image"; then built=cow.$image; fi
     rm -rf "$root"
     mkdir -p "$root/bin" "$state"
-    install -m 755 "target/$triple/module/$image" "$root/bin/$(program_of "$image")"
-    python3 docker/sbom.py "$image" "$triple" >"$root/sbom.cdx.json"
+    install -m 755 "target/$triple/module/$built" "$root/bin/$(program_of "$image")"
+    python3 docker/sbom.py "$package" "$triple" ${features:+"$features"} >"$root/sbom.cdx.json"
     chmod -R a+rX "$root"
     chmod 1777 "$state"
 }
@@ -173,11 +185,16 @@ build_image() {
         options+=(--build-arg "TARGETARCH=$arch")
     fi
     if [[ $arch == "$(native)" ]]; then options+=(--tag "$repository/$image"); fi
-    DOCKER_BUILDKIT=0 docker build --quiet --file docker/Dockerfile --target "$(program_of "$image")" \
+    DOCKER_BUILDKIT=0 docker build --quiet --file docker/Dockerfile --target "$(target_of "$image")" \
         --build-arg "BASE=cow-parking/empty:$arch" --build-arg "IMAGE=$image" --build-arg "VERSION=$version" \
         --tag "$(name_of "$arch" "$image")" "${options[@]}" "$layout" >"$scratch/build" 2>&1 ||
         { cat "$scratch/build" >&2 && exit 1; }
 }
+
+# What cargo is told to build.
+package_of() { case $1 in cow) echo cow --no-default-features ;; fleet) echo cow ;; *) echo "$1" ;; esac }
+
+target_of() { is_cow "$1" && echo "$1" || echo module; }
 
 name_of() { echo "$repository/$2:$version-$(tag_of "$1")"; }
 

@@ -1,4 +1,4 @@
-"""Writes the bill of materials of a program, CycloneDX 1.6 in JSON: docker/sbom.py PACKAGE TRIPLE
+"""Writes the bill of materials of a program, CycloneDX 1.6 in JSON: docker/sbom.py PACKAGE TRIPLE [FEATURES OPTION]…
 
 It lists the crates that are in the program: not those that only help to build it. The same source and target give the
 same text.
@@ -16,10 +16,10 @@ ROOT = Path(__file__).resolve().parent.parent
 LINE = re.compile(r"(\d+)(\S+) v(\S+)((?: \([^)]*\))*)\|(.*)")
 
 
-def crates_of(package: str, triple: str) -> tuple[tuple, dict, dict]:
+def crates_of(package: str, triple: str, features: list) -> tuple[tuple, dict, dict]:
     """The program's crate; the licence and what it is made of, for every crate as name and version."""
     tree = subprocess.run(
-        ["cargo", "tree", "--locked", "--package", package, "--target", triple, "--edges", "normal", "--no-dedupe",
+        ["cargo", "tree", "--locked", "--package", package, "--target", triple, *features, "--edges", "normal", "--no-dedupe",
          "--prefix", "depth", "--format", "{p}|{l}"],
         cwd=ROOT, check=True, capture_output=True, text=True,
     ).stdout
@@ -62,8 +62,8 @@ def reference(crate: tuple) -> str:
     return "pkg:cargo/{}@{}".format(*crate)
 
 
-def main(package: str, triple: str) -> None:
-    program, licences, needs = crates_of(package, triple)
+def main(package: str, triple: str, *features: str) -> None:
+    program, licences, needs = crates_of(package, triple, list(features))
     known = checksums()
     described = {
         crate: component(crate, licence, known.get(crate), "application" if crate == program else "library")
@@ -87,6 +87,6 @@ def main(package: str, triple: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: docker/sbom.py PACKAGE TRIPLE")
+    if len(sys.argv) < 3:
+        sys.exit("usage: docker/sbom.py PACKAGE TRIPLE [FEATURES OPTION]…")
     main(*sys.argv[1:])

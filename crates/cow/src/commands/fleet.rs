@@ -1,21 +1,19 @@
+#[cfg(feature = "fleet")]
+mod service;
+
 use std::fmt;
-use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Instant;
 
 use anyhow::Context;
-use fleet::serve::Prepared;
-use fleet::settings::Settings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
-use transport::Trust;
 
+#[cfg(feature = "fleet")]
+pub(crate) use self::service::run;
 use crate::logging::LogArgs;
-use crate::output::{self, FAINT, GOOD, JsonArgs, STRONG, paint};
-use crate::stop::Stop;
+use crate::output::JsonArgs;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -144,6 +142,10 @@ pub(crate) struct Ready {
 
 /// A text that holds a secret.
 #[derive(Clone)]
+#[cfg_attr(
+    not(feature = "fleet"),
+    expect(dead_code, reason = "told, and refused, without the service")
+)]
 struct Hidden(String);
 
 impl FromStr for Hidden {
@@ -160,64 +162,14 @@ impl fmt::Debug for Hidden {
     }
 }
 
-pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
-    let begun = Instant::now();
-    args.log.init();
-    let mut stop = Stop::listen()?;
-    let (json, until_input_ends) = (args.json, args.until_input_ends);
-    let prepared = Prepared::new(args.settings()).await?;
-    let ready = Ready {
-        ready: true,
-        fleet: prepared.url().to_owned(),
-        administrator: fleet::people::first_link(prepared.app()).await?,
-    };
-    let stopping = CancellationToken::new();
-    let mut running = tokio::spawn(prepared.run(stopping.clone()));
-    if json.json {
-        output::line(&serde_json::to_string(&ready)?)?;
-    } else {
-        let seconds = format!("({:.2} s)", begun.elapsed().as_secs_f64());
-        let (word, page) = (paint("ready", GOOD), paint(&ready.fleet, STRONG));
-        output::line(&format!("{word} {} {page}", paint(&seconds, FAINT)))?;
-        if let Some(link) = &ready.administrator {
-            output::line(&format!("first administrator, once: {link}"))?;
-        }
-    }
-    if until_input_ends {
-        watch_input(stopping.clone());
-    }
-    tokio::select! {
-        () = stop.asked() => stopping.cancel(),
-        () = stopping.cancelled() => {}
-        ended = &mut running => return Ok(ended??),
-    }
-    running.await??;
-    Ok(())
-}
+/// Whether this program holds the service.
+pub(crate) const IS_HERE: bool = cfg!(feature = "fleet");
 
-impl Args {
-    fn settings(self) -> Settings {
-        let database = self
-            .database
-            .map_or("sqlite:fleet.db".to_owned(), |text| text.0);
-        Settings {
-            listen: self.listen,
-            public_url: self.public_url.unwrap_or_default(),
-            behind_proxy: self.behind_proxy,
-            database,
-            hub: self.hub.0,
-            provisioning: self.provisioning.0,
-            id_scope: self.id_scope,
-            events: self.events.0,
-            consumer_group: self.consumer_group,
-            trust: self.ca_file.map_or(Trust::System, Trust::File),
-            stock_group: self.stock_group,
-            silent_after_s: self.silent_after,
-            reserved_soon_s: self.reserved_soon,
-            no_show_after_s: self.no_show_after,
-            history_days: self.history_days,
-        }
-    }
+#[cfg(not(feature = "fleet"))]
+pub(crate) async fn run(_: Args) -> anyhow::Result<()> {
+    anyhow::bail!(
+        "this program was made without the operator's service: make it with `cargo install --locked --path crates/cow`"
+    )
 }
 
 /// The variables for a service of the simulator that says this of itself. Its ports follow the host's name where they are
@@ -246,16 +198,6 @@ pub(crate) fn environment(ready: &Value) -> anyhow::Result<Vec<(&'static str, St
         ("COW_FLEET_CONSUMER_GROUP", "fleet".to_owned()),
         ("COW_FLEET_CA_FILE", text("caFile")?),
     ])
-}
-
-/// Tells when nobody holds the other end of standard input any more.
-fn watch_input(ended: CancellationToken) {
-    // A thread of its own, which the process does not wait for: nothing else reads without end.
-    std::thread::spawn(move || {
-        // However reading ends, nobody is there to ask for more.
-        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-        ended.cancel();
-    });
 }
 
 /// `http://HOST[:PORT]` or `https://…`, without a path.

@@ -8,6 +8,7 @@ use axum::Router;
 use board::scenario::Scenario;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::fleet;
 use super::serve::ServeArgs;
 use crate::deployment::{self, Deployment};
 use crate::page;
@@ -68,7 +69,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     plan.deployment = Some(deployment);
     plan.module_log_level = args.serve.log.level();
     plan.scenario = scenario;
-    plan.has_fleet = !args.headless && !args.no_fleet;
+    plan.has_fleet = fleet::IS_HERE && !args.headless && !args.no_fleet;
     args.serve
         .run(plan, (!args.headless).then_some(pages))
         .await
