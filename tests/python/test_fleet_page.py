@@ -1,0 +1,166 @@
+"""The operator's service in a real browser: from a first administrator to a booked bay and a device back in stock."""
+
+import os
+import re
+import time
+from pathlib import Path
+
+import pytest
+from selenium.webdriver import ActionChains
+
+from browser import SIZES, Page, open_browser
+from provisioning import Provisioning
+from simulator import Simulator, until
+
+# Three machines that restart, register, and start their modules.
+RESTART = 120.0
+PASSWORD = "a cow parks on the roof"
+
+
+@pytest.fixture
+def street():
+    with Simulator("--stock", "--bays", "3", command="up", fleet=True) as street:
+        yield street
+        street.end()
+
+
+class Visitor(Page):
+    """Somebody in front of the service's pages."""
+
+    def __init__(self, driver, street):
+        self.driver, self.place = driver, street.ready["fleet"]
+
+    def go(self, path):
+        self.driver.get(self.place + path)
+
+    def make_account(self, link, email, name):
+        self.driver.get(link)
+        self.write("[name=email]", email)
+        self.write("[name=name]", name)
+        self.write("[name=password]", PASSWORD)
+        self.click("main form button")
+        self.one(".sections")
+
+    def sign_in(self, email):
+        self.go("/sign-in")
+        self.write("[name=email]", email)
+        self.write("[name=password]", PASSWORD)
+        self.click("main form button")
+        self.one(".sections")
+
+    def sign_out(self):
+        self.click("[action='/sign-out'] button")
+        self.one("[action='/sign-in']")
+
+    def shot(self, name):
+        """Kept where somebody wants to look at it: COW_SCREENSHOTS=DIR."""
+        self.go_on_no_wider_than_the_screen()
+        if directory := os.environ.get("COW_SCREENSHOTS"):
+            self.driver.save_screenshot(str(Path(directory) / f"fleet-{name}.png"))
+
+    def go_on_no_wider_than_the_screen(self):
+        assert self.width_is_kept(), f"{self.driver.current_url} is wider than the screen"
+
+
+def from_the_imaging_bench(street):
+    """Each card gets the key of its own board, derived from that of the stock, which the service has made."""
+    dps = Provisioning(street)
+    for board in street.ready["boards"]:
+        serial = board["serial"]
+        key = dps.derived_key("stock", serial)
+        card = {"idScope": street.ready["idScope"], "registrationId": serial, "symmetricKey": key, "globalEndpoint": street.host}
+        street.ask("POST", f"/control/bays/{serial}/card", card)
+        street.ask("POST", f"/control/bays/{serial}/power/restart")
+
+
+def numbers(transform):
+    return [float(number) for number in re.findall(r"-?[\d.]+", transform)]
+
+
+def lamp(street, bay):
+    return street.ask("GET", f"/control/boards/{bay}")["lamp"]["colour"]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_from_a_customer_to_a_booked_bay_and_back_to_stock(street, size):
+    with open_browser(size) as driver:
+        page = Visitor(driver, street)
+        page.make_account(street.ready["fleetAdministrator"], "ada@town.example", "Ada")
+        from_the_imaging_bench(street)
+
+        page.go("/customers")
+        page.write("main form [name=name]", "Town of Liège")
+        page.click("main form button")
+        page.until("h1", "Town of Liège")
+        page.write("#projects [name=name]", "Market square")
+        page.click("#projects form button")
+        page.until("h1", "Market square")
+        project = page.driver.current_url.rsplit("/", 1)[1]
+
+        def has_three_in_stock():
+            page.go(f"/projects/{project}")
+            return "3 devices in stock" in page.text("main")
+
+        until("three devices are in stock", has_three_in_stock, RESTART)
+        page.write("[name=kind][value=assign] ~ label [name=quantity]", "3")
+        page.click("form.first button")
+        page.until("#progress .number", "3 / 3", RESTART)
+        page.until_attribute("#progress .badge", "data-state", "done", RESTART)
+        page.shot(f"order-{size}")
+
+        page.go(f"/map?project={project}")
+        page._until("three bays are on the map", lambda: len(page.all("#map .bay")) == 3, 20)
+        page.until("#free", "3", RESTART)
+        first = page.all("#map .bay")[0]
+        bay, before = first.get_attribute("data-id"), first.get_attribute("transform")
+        page.click("#arrange")
+        ActionChains(driver).drag_and_drop_by_offset(page.one(f"#bay-{bay} rect"), 40, 30).perform()
+        page.until_attribute(f"#bay-{bay}", "class", "bay")
+        page._until("it was moved", lambda: page.attribute(f"#bay-{bay}", "transform") != before, 10)
+        placed = numbers(page.attribute(f"#bay-{bay}", "transform"))
+        page.go(f"/map?project={project}")
+        assert numbers(page.attribute(f"#bay-{bay}", "transform")) == pytest.approx(placed, abs=1)
+        page.shot(f"map-{size}")
+
+        page.go("/people")
+        page.choose("[data-reveal=url] [name=role]", "driver")
+        page.click("[data-reveal=url] button")
+        page._until("there is a link", lambda: page.text("[data-reveal=url] output").startswith("http"), 10)
+        invitation = page.text("[data-reveal=url] output")
+        page.go(f"/bays/{bay}")
+        serial = page.text("[href^='/commission'] ~ .mono") or page.text(".mono")
+        [place] = [board["bay"] for board in street.ready["boards"] if board["serial"] == serial]
+        page.sign_out()
+
+        page.make_account(invitation, "dora@example.org", "Dora")
+        page.go("/map")
+        page.click(f"#bay-{bay}")
+        page.until("h1", "Bay")
+        page.click("#book button")
+        page.until(".booking .badge", "ooked")
+        until("the lamp says that it is booked", lambda: lamp(street, place) == "orange")
+        page.go(f"/bays/{bay}")
+        page.until_attribute("#now .sign", "data-sign", "reserved")
+        page.shot(f"booked-{size}")
+        street.ask("POST", f"/control/boards/{place}", {"command": "carArrives"})
+        until("the lamp is red", lambda: lamp(street, place) == "red")
+        red = time.monotonic()
+        page.until_attribute("#now .sign", "data-sign", "occupied")
+        print(f"seen on the page {time.monotonic() - red:.2f} s after the lamp")
+        page.until("#now .booking .badge", "use")
+        page.shot(f"in-use-{size}")
+        page.click("#now .booking [data-api$=release] button")
+        page._until("it is over", lambda: not page.all("#now .booking"), 20)
+        page.sign_out()
+
+        page.sign_in("ada@town.example")
+        page.go(f"/projects/{project}")
+        page.driver.execute_script("window.confirm = () => true")
+        page.press(page.all("#devices [data-confirm] button")[0])
+        page.until_attribute("#progress .badge", "data-state", "done", RESTART)
+        page.shot(f"returned-{size}")
+        page.go("/stock")
+        page.until("main", "n stock", RESTART)
+        page.go("/audit")
+        page.until("main", "Ada")
+        page.shot(f"audit-{size}")
