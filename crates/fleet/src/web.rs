@@ -30,7 +30,7 @@ use crate::app::App;
 use crate::people::{Caller, Role};
 use crate::problem::Problem;
 use crate::{
-    audit, bays, bookings, crm, customers, devices, devices_face, idempotency, oauth, open_data,
+    audit, bays, bookings, crm, customers, device_api, devices, idempotency, oauth, open_data,
     orders, people, projects, webhooks,
 };
 
@@ -80,7 +80,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(audit::router())
         .merge(bays::router())
         .merge(bookings::api::router())
-        .merge(devices_face::router())
+        .merge(device_api::router())
         .merge(open_data::router())
 }
 

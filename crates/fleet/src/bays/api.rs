@@ -12,7 +12,7 @@ use super::change::{self, BayChange, NewBay, find};
 use super::view::BayView;
 use super::{live, plan};
 use crate::app::App;
-use crate::devices_face::ask;
+use crate::device_api::ask;
 use crate::entity_tag::{IfMatch, Tagged};
 use crate::paging::{Page, Paging};
 use crate::people::{Caller, Role};

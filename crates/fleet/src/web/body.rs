@@ -171,7 +171,6 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "camelCase")]
     struct Bay {
-        #[allow(dead_code, reason = "only its reading is looked at")]
         number: String,
         place: Option<Place>,
     }
@@ -179,7 +178,6 @@ mod tests {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Place {
-        #[allow(dead_code, reason = "only its reading is looked at")]
         latitude: f64,
     }
 
@@ -204,6 +202,9 @@ mod tests {
             assert_eq!(problem.field.as_deref(), field, "{body}: {problem:?}");
         }
         let bay: Bay = from_json(br#"{"number": "1"}"#).expect("a bay");
-        assert!(bay.place.is_none());
+        assert_eq!((bay.number.as_str(), bay.place.is_none()), ("1", true));
+        let placed = br#"{"number": "1", "place": {"latitude": 50.5}}"#;
+        let bay: Bay = from_json(placed).expect("a bay");
+        assert_eq!(bay.place.map(|place| place.latitude), Some(50.5));
     }
 }

@@ -67,12 +67,6 @@ impl Frame {
         self.words.text(&format!("role.{}", role.as_str()))
     }
 
-    /// A point in time, for the reader's clock.
-    #[allow(clippy::unused_self, reason = "templates have nothing else to ask")]
-    pub(crate) const fn when(&self, at: &Moment) -> When {
-        When(at.0)
-    }
-
     /// The code of the language.
     pub(crate) const fn language(&self) -> &'static str {
         self.words.language()
@@ -108,6 +102,13 @@ pub(crate) fn show_as(status: StatusCode, page: &impl Template) -> Response {
             tracing::error!(%error, "a page could not be made");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+impl Moment {
+    /// As a page shows it, for the reader's clock.
+    pub(crate) const fn when(&self) -> When {
+        When(self.0)
     }
 }
 
