@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::running::{cow, gone, processes, request, text, until};
-use crate::up;
+use crate::street::up;
 
 const AGENT: &str = "/control/twins/bay-01/modules/$edgeAgent";
 
