@@ -1,18 +1,18 @@
 //! Ten thousand bays: how long lists, the map and the live stream take, and what memory they need. `cargo bench -p fleet`;
 //! with `SERVE=1` it goes on serving, so that somebody can look at it.
 
+#[path = "../src/testing/nowhere.rs"]
+mod nowhere;
+
 use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fleet::app::{App, Clock, Parts, new_id};
-use fleet::hub::{Asked, Call, Hub, HubError, MethodAnswer};
 use fleet::settings::Settings;
 use fleet::store::{Kind, Store};
-use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use transport::Trust;
 
 /// How many, unless `COW_BENCH_BAYS` says so.
 const BAYS: usize = 10_000;
@@ -39,14 +39,18 @@ async fn run() -> Outcome<()> {
     let store = Store::open(&database).await?;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let address = listener.local_addr()?;
-    let settings = settings(database, address);
+    let settings = Settings {
+        listen: address,
+        public_url: format!("http://{address}"),
+        ..nowhere::settings(database)
+    };
     let provisioning = dps_client::service::Service::from_connection_string(
         &settings.provisioning,
         settings.trust.clone(),
     )?;
     let app = App::new(Parts {
         store,
-        hub: Arc::new(NoHub),
+        hub: Arc::new(nowhere::EmptyHub),
         provisioning,
         clock: Clock::system(),
         settings,
@@ -239,57 +243,4 @@ fn memory_kib() -> Outcome<u64> {
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let number = line.and_then(|line| line.split_whitespace().nth(1));
     Ok(number.ok_or("no VmRSS")?.parse()?)
-}
-
-fn settings(database: String, listen: std::net::SocketAddr) -> Settings {
-    let key = "SharedAccessKey=c2VjcmV0";
-    Settings {
-        listen,
-        public_url: format!("http://{listen}"),
-        behind_proxy: false,
-        database,
-        hub: format!("HostName=hub.example;SharedAccessKeyName=service;{key}"),
-        provisioning: format!("HostName=dps.example;SharedAccessKeyName=provisioning;{key}"),
-        id_scope: "0ne00000001".into(),
-        events: format!(
-            "Endpoint=sb://events.example/;SharedAccessKeyName=service;{key};EntityPath=events"
-        ),
-        consumer_group: "fleet".into(),
-        trust: Trust::System,
-        stock_group: "stock".into(),
-        silent_after_s: 6 * 3600,
-        reserved_soon_s: 15 * 60,
-        no_show_after_s: 15 * 60,
-        history_days: 30,
-    }
-}
-
-/// A hub that knows nobody: nothing is asked of it here.
-#[derive(Debug)]
-struct NoHub;
-
-impl Hub for NoHub {
-    fn invoke<'a>(&'a self, _: Call<'a>) -> Asked<'a, MethodAnswer> {
-        Box::pin(async { Err(HubError::Unknown) })
-    }
-
-    fn twin<'a>(&'a self, _: &'a str, _: Option<&'a str>) -> Asked<'a, Option<Value>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn patch_twin<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: Value) -> Asked<'a, ()> {
-        Box::pin(async { Err(HubError::Unknown) })
-    }
-
-    fn device<'a>(&'a self, _: &'a str) -> Asked<'a, Option<Value>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn enable<'a>(&'a self, _: &'a str, _: bool) -> Asked<'a, ()> {
-        Box::pin(async { Err(HubError::Unknown) })
-    }
-
-    fn delete<'a>(&'a self, _: &'a str) -> Asked<'a, ()> {
-        Box::pin(async { Ok(()) })
-    }
 }

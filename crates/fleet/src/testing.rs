@@ -1,6 +1,7 @@
 //! What tests of the service begin with: the whole of it over a database of their own (on PostgreSQL where there is one),
 //! with people, at an invented time.
 
+mod nowhere;
 pub(crate) mod street;
 
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use http_body_util::BodyExt;
 use jiff::Timestamp;
 use serde_json::Value;
 use tower::ServiceExt;
-use transport::Trust;
 
+use self::nowhere::EmptyHub;
+pub(crate) use self::nowhere::settings;
 use crate::app::{App, Clock, Parts, new_id};
-use crate::hub::{Asked, Call, Hub, HubError, MethodAnswer};
+use crate::hub::Hub;
 use crate::people::Role;
 use crate::people::secret::Secret;
-use crate::settings::Settings;
 use crate::store::testing::{Kept, every};
 
 /// Where the invented time begins: 2026-11-21T12:00:00Z.
@@ -198,58 +199,5 @@ impl Site {
             headers: parts.headers,
             text: String::from_utf8_lossy(&bytes).into_owned(),
         }
-    }
-}
-
-pub(crate) fn settings(database: String) -> Settings {
-    let key = "SharedAccessKey=c2VjcmV0";
-    Settings {
-        listen: ([127, 0, 0, 1], 0).into(),
-        public_url: "http://parking.example".into(),
-        behind_proxy: false,
-        database,
-        hub: format!("HostName=hub.example;SharedAccessKeyName=service;{key}"),
-        provisioning: format!("HostName=dps.example;SharedAccessKeyName=provisioning;{key}"),
-        id_scope: "0ne00000001".into(),
-        events: format!(
-            "Endpoint=sb://events.example/;SharedAccessKeyName=service;{key};EntityPath=events"
-        ),
-        consumer_group: "fleet".into(),
-        trust: Trust::System,
-        stock_group: "stock".into(),
-        silent_after_s: 6 * 3600,
-        reserved_soon_s: 15 * 60,
-        no_show_after_s: 15 * 60,
-        history_days: 30,
-    }
-}
-
-/// Knows no device.
-#[derive(Debug)]
-struct EmptyHub;
-
-impl Hub for EmptyHub {
-    fn invoke<'a>(&'a self, _: Call<'a>) -> Asked<'a, MethodAnswer> {
-        Box::pin(async { Err(HubError::Unknown) })
-    }
-
-    fn twin<'a>(&'a self, _: &'a str, _: Option<&'a str>) -> Asked<'a, Option<Value>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn patch_twin<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: Value) -> Asked<'a, ()> {
-        Box::pin(async { Err(HubError::Unknown) })
-    }
-
-    fn device<'a>(&'a self, _: &'a str) -> Asked<'a, Option<Value>> {
-        Box::pin(async { Ok(None) })
-    }
-
-    fn enable<'a>(&'a self, _: &'a str, _: bool) -> Asked<'a, ()> {
-        Box::pin(async { Err(HubError::Unknown) })
-    }
-
-    fn delete<'a>(&'a self, _: &'a str) -> Asked<'a, ()> {
-        Box::pin(async { Ok(()) })
     }
 }
