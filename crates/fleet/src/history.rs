@@ -5,6 +5,7 @@ mod hours;
 mod retention;
 
 use serde::Serialize;
+use sqlx::any::AnyRow;
 use sqlx::{AnyPool, Row as _};
 
 use crate::moment::Moment;
@@ -60,17 +61,11 @@ pub async fn changes(
     from: i64,
     to: i64,
 ) -> Result<Vec<Change>, sqlx::Error> {
-    let rows = sqlx::query(
+    let sql =
         "SELECT at, occupancy FROM occupancy_history WHERE device_id = $1 AND at < $3 AND at >= COALESCE(
              (SELECT MAX(at) FROM occupancy_history WHERE device_id = $1 AND at <= $2), $2)
-         ORDER BY at, sequence LIMIT $4",
-    )
-    .bind(device_id.to_owned())
-    .bind(from)
-    .bind(to)
-    .bind(LONGEST)
-    .fetch_all(from_store)
-    .await?;
+         ORDER BY at, sequence LIMIT $4";
+    let rows = between(from_store, sql, device_id, from, to).await?;
     let changes = rows.iter().map(|row| {
         Ok(Change {
             at: Moment(row.try_get(0)?),
@@ -90,16 +85,9 @@ pub async fn hours(
     from: i64,
     to: i64,
 ) -> Result<Vec<Hour>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT hour, occupied_ms, unknown_ms, arrivals FROM occupancy_hours
-         WHERE device_id = $1 AND hour >= $2 AND hour < $3 ORDER BY hour LIMIT $4",
-    )
-    .bind(device_id.to_owned())
-    .bind(from)
-    .bind(to)
-    .bind(LONGEST)
-    .fetch_all(from_store)
-    .await?;
+    let sql = "SELECT hour, occupied_ms, unknown_ms, arrivals FROM occupancy_hours
+         WHERE device_id = $1 AND hour >= $2 AND hour < $3 ORDER BY hour LIMIT $4";
+    let rows = between(from_store, sql, device_id, from, to).await?;
     let hours = rows.iter().map(|row| {
         Ok(Hour {
             at: Moment(row.try_get(0)?),
@@ -121,16 +109,9 @@ pub async fn charges(
     from: i64,
     to: i64,
 ) -> Result<Vec<Charge>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT at, charge_percent, voltage_mv FROM battery_history
-         WHERE device_id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT $4",
-    )
-    .bind(device_id.to_owned())
-    .bind(from)
-    .bind(to)
-    .bind(LONGEST)
-    .fetch_all(from_store)
-    .await?;
+    let sql = "SELECT at, charge_percent, voltage_mv FROM battery_history
+         WHERE device_id = $1 AND at >= $2 AND at < $3 ORDER BY at LIMIT $4";
+    let rows = between(from_store, sql, device_id, from, to).await?;
     let charges = rows.iter().map(|row| {
         Ok(Charge {
             at: Moment(row.try_get(0)?),
@@ -139,4 +120,17 @@ pub async fn charges(
         })
     });
     charges.collect()
+}
+
+/// What a statement finds for a device (`$1`) between two times (`$2`, `$3`), the longest answer (`$4`) at most.
+async fn between(
+    from_store: &AnyPool,
+    sql: &'static str,
+    device_id: &str,
+    from: i64,
+    to: i64,
+) -> Result<Vec<AnyRow>, sqlx::Error> {
+    let query = sqlx::query(sql).bind(device_id.to_owned());
+    let query = query.bind(from).bind(to).bind(LONGEST);
+    query.fetch_all(from_store).await
 }
