@@ -9,7 +9,9 @@ mod operations;
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use axum::Router;
@@ -230,56 +232,71 @@ fn block_on<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-/// Asks for each operation with each field wrong in each way.
+/// Asks for an operation with each field wrong in each way: how often it asked, and what was not borne.
+async fn each_field_wrong(number: usize) -> (usize, Vec<String>) {
+    let (mut asked, mut refused) = (0, Vec::new());
+    let world = World::new().await;
+    let operation = operations::every(&world.simulator).swap_remove(number);
+    let valid = &operation.valid;
+    world.make_ready(&operation).await;
+    let (status, body) = world.ask(valid).await.expect("a request");
+    let as_expected = match operation.status {
+        Some(expected) => status.as_u16() == expected,
+        None => status.is_client_error(),
+    };
+    if !as_expected {
+        refused.push(format!("{valid}, which is valid: {status} {body}"));
+    }
+    let mut as_it_was = false;
+    for part in mutations::parts(valid) {
+        for wrong in mutations::ways(valid, &part) {
+            if !as_it_was {
+                world.make_ready(&operation).await;
+            }
+            match world.must_bear(&wrong).await {
+                Ok(taken) => as_it_was = !taken,
+                Err(reason) => refused.push(format!("{valid}: {reason}\n{wrong:?}")),
+            }
+            asked += 1;
+        }
+    }
+    world.make_ready(&operation).await;
+    let (status, body) = world.ask(valid).await.expect("a request");
+    if status.is_server_error() {
+        refused.push(format!("{valid} afterwards: {status} {body}"));
+    }
+    world.simulator.shutdown().await;
+    (asked, refused)
+}
+
 #[test]
 fn no_wrong_field_is_more_than_a_client_s_mistake() {
-    block_on(async {
-        let (mut asked, mut refused) = (0, Vec::<String>::new());
-        let count = operations::every(&World::new().await.simulator).len();
-        for number in 0..count {
-            let world = World::new().await;
-            let operation = operations::every(&world.simulator).swap_remove(number);
-            let name = operation.valid.to_string();
-            world.make_ready(&operation).await;
-            let (status, body) = world.ask(&operation.valid).await.expect("a request");
-            let as_expected = match operation.status {
-                Some(expected) => status.as_u16() == expected,
-                None => status.is_client_error(),
-            };
-            if !as_expected {
-                refused.push(format!("{name}, which is valid: {status} {body}"));
-            }
-            let valid = &operation.valid;
-            let mut as_it_was = false;
-            for part in mutations::parts(valid) {
-                for wrong in mutations::ways(valid, &part) {
-                    if !as_it_was {
-                        world.make_ready(&operation).await;
-                    }
-                    match world.must_bear(&wrong).await {
-                        Ok(taken) => as_it_was = !taken,
-                        Err(reason) => refused.push(format!("{name}: {reason}\n{wrong:?}")),
-                    }
-                    asked += 1;
+    let count = block_on(async { operations::every(&World::new().await.simulator).len() });
+    let (next, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let refused = Mutex::new(Vec::new());
+    // Much of the time is spent waiting until nothing is at work, so several go at once.
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while let number = next.fetch_add(1, Ordering::Relaxed)
+                    && number < count
+                {
+                    let (times, reasons) = block_on(each_field_wrong(number));
+                    asked.fetch_add(times, Ordering::Relaxed);
+                    refused.lock().expect("a lock").extend(reasons);
                 }
-            }
-            world.make_ready(&operation).await;
-            let (status, body) = world.ask(&operation.valid).await.expect("a request");
-            assert!(
-                !status.is_server_error(),
-                "{name} afterwards: {status} {body}"
-            );
-            world.simulator.shutdown().await;
+            });
         }
-        assert!(asked > 50_000, "{asked}");
-        let shown = refused.iter().take(20).cloned().collect::<Vec<_>>();
-        assert!(
-            refused.is_empty(),
-            "{} of {asked}:\n{}",
-            refused.len(),
-            shown.join("\n\n")
-        );
     });
+    let (asked, refused) = (asked.into_inner(), refused.into_inner().expect("a lock"));
+    assert!(asked > 50_000, "{asked}");
+    let shown: Vec<_> = refused.iter().take(20).map(String::as_str).collect();
+    assert!(
+        refused.is_empty(),
+        "{} of {asked}:\n{}",
+        refused.len(),
+        shown.join("\n\n")
+    );
 }
 
 /// The same with several fields wrong at once, found by chance and made smaller.
