@@ -133,7 +133,9 @@ CREATE TABLE devices (
     reported       TEXT NOT NULL DEFAULT '{}',
     first_seen_at  BIGINT NOT NULL,
     last_seen_at   BIGINT,
+    -- Since when its hub lets it connect no more, and the provisioning service lets it register no more.
     disabled_at    BIGINT,
+    blocked_at     BIGINT,
     version        BIGINT NOT NULL DEFAULT 1
 );
 CREATE INDEX devices_by_project ON devices (project_id);

@@ -1,5 +1,6 @@
 //! Devices as goods: which board is where, in whose project, with which keys. What a device says of its bay is elsewhere.
 
+pub mod access;
 mod api;
 
 use std::time::Duration;
@@ -13,7 +14,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::audit::{self, Action};
-use crate::entity_tag::IfMatch;
 use crate::hub::Call;
 use crate::moment::Moment;
 use crate::paging::{Page, Paging};
@@ -97,10 +97,26 @@ pub struct Device {
     pub first_seen_at: Moment,
     /// When it last said anything.
     pub last_seen_at: Option<Moment>,
-    /// Since when it may not connect.
+    /// Since when its hub lets it connect no more.
     pub disabled_at: Option<Moment>,
+    /// Since when the provisioning service lets it register no more. A device with one of the two is half cut off.
+    pub blocked_at: Option<Moment>,
     /// Counts its changes; it is the entity tag.
     pub version: i64,
+}
+
+impl Device {
+    /// Whether it was cut off, wholly or by half.
+    #[must_use]
+    pub const fn is_disabled(&self) -> bool {
+        self.disabled_at.is_some() || self.blocked_at.is_some()
+    }
+
+    /// Whether only one of hub and provisioning service did what they were asked.
+    #[must_use]
+    pub const fn is_half_disabled(&self) -> bool {
+        self.disabled_at.is_some() != self.blocked_at.is_some()
+    }
 }
 
 /// Which devices.
@@ -208,7 +224,7 @@ pub(crate) async fn get_any(app: &App, id: &str) -> Result<Device, Problem> {
 pub async fn test(app: &App, caller: &Caller, id: &str) -> Result<Tested, Problem> {
     let device = get(app, caller, id).await?;
     let mut tx = app.store.begin().await?;
-    done(app, caller, &mut tx, "device.test", &device).await?;
+    done(app, caller, &mut tx, "device.test", &device, json!({})).await?;
     tx.commit().await?;
     Ok(ask_for_test(app, device).await)
 }
@@ -262,53 +278,20 @@ async fn ask_for_test(app: &App, device: Device) -> Tested {
     }
 }
 
-/// Lets a device connect, or cuts it off: at its hub at once.
-///
-/// # Errors
-/// As [`get`]; 403 below an operator; 412 when it is not the version that was read; 404 `not-at-the-hub`, 502 or 503 when
-/// the hub does not do it.
-pub async fn enable(
-    app: &App,
-    caller: &Caller,
-    id: &str,
-    if_match: IfMatch,
-    enabled: bool,
-) -> Result<Device, Problem> {
-    caller.at_least(Role::Operator)?;
-    let before = get(app, caller, id).await?;
-    if_match.check(before.version)?;
-    let at_hub = before.hub_device_id.as_deref().unwrap_or(&before.id);
-    app.hub.enable(at_hub, enabled).await?;
-    let disabled_at = (!enabled).then_some(app.now());
-    let mut tx = app.store.begin().await?;
-    sqlx::query("UPDATE devices SET disabled_at = $1, version = version + 1 WHERE id = $2")
-        .bind(disabled_at)
-        .bind(&before.id)
-        .execute(&mut *tx)
-        .await?;
-    let action = if enabled {
-        "device.enable"
-    } else {
-        "device.disable"
-    };
-    done(app, caller, &mut tx, action, &before).await?;
-    tx.commit().await?;
-    get(app, caller, id).await
-}
-
 async fn done(
     app: &App,
     caller: &Caller,
     tx: &mut Transaction,
     action: &'static str,
     device: &Device,
+    detail: Value,
 ) -> Result<(), Problem> {
     let action = Action {
         action,
         object_kind: "device",
         object_id: &device.id,
         customer_id: device.customer_id.as_deref(),
-        detail: json!({}),
+        detail,
     };
     audit::record(tx, Some(caller), app.now(), action).await?;
     tx.tell(Kind::Device, &device.id);
@@ -331,6 +314,7 @@ fn read(row: &AnyRow) -> Result<Device, sqlx::Error> {
         first_seen_at: Moment(row.try_get("first_seen_at")?),
         last_seen_at: Moment::of(seen.max(heard)),
         disabled_at: Moment::of(row.try_get("disabled_at")?),
+        blocked_at: Moment::of(row.try_get("blocked_at")?),
         version: row.try_get("version")?,
     })
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Device, DeviceFilter, Tested};
+use super::{Device, DeviceFilter, Tested, access};
 use crate::app::App;
 use crate::entity_tag::{IfMatch, Tagged};
 use crate::paging::{Page, Paging};
@@ -63,7 +63,7 @@ async fn test(
     super::test(&app, &caller, &id).await.map(Json)
 }
 
-/// Lets the board connect again.
+/// Lets the board register and connect again.
 #[utoipa::path(post, path = "/api/devices/{id}/enable", tag = "devices", params(("id" = String, Path)), responses(
     (status = 200, body = Device),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -74,11 +74,12 @@ async fn enable(
     Path(id): Path<String>,
     if_match: IfMatch,
 ) -> Result<Tagged<Device>, Problem> {
-    let device = super::enable(&app, &caller, &id, if_match, true).await?;
+    let device = access::enable(&app, &caller, &id, if_match, true).await?;
     Ok(Tagged(device.version, device))
 }
 
-/// Cuts the board off from its hub, and lets it connect no more.
+/// Cuts the board off: it is let register and connect no more. Where only one of the two could be done, 502 `half-done`
+/// says which, and the board shows it: ask again.
 #[utoipa::path(post, path = "/api/devices/{id}/disable", tag = "devices", params(("id" = String, Path)), responses(
     (status = 200, body = Device),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -89,6 +90,6 @@ async fn disable(
     Path(id): Path<String>,
     if_match: IfMatch,
 ) -> Result<Tagged<Device>, Problem> {
-    let device = super::enable(&app, &caller, &id, if_match, false).await?;
+    let device = access::enable(&app, &caller, &id, if_match, false).await?;
     Ok(Tagged(device.version, device))
 }

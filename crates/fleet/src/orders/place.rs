@@ -216,7 +216,8 @@ async fn pick(tx: &mut Transaction, project: &str, quantity: u32) -> Result<Vec<
         let rows: Vec<(String,)> = sqlx::query_as(
             "UPDATE devices SET lifecycle = 'assigning', project_id = $1, version = version + 1
              WHERE lifecycle = 'stock' AND id IN (
-                 SELECT d.id FROM devices d WHERE d.lifecycle = 'stock' AND d.disabled_at IS NULL AND d.device_id IS NOT NULL
+                 SELECT d.id FROM devices d WHERE d.lifecycle = 'stock' AND d.disabled_at IS NULL AND d.blocked_at IS NULL
+                     AND d.device_id IS NOT NULL
                  ORDER BY COALESCE((SELECT s.heard_at FROM device_states s WHERE s.device_id = d.id), 0) DESC,
                      d.first_seen_at, d.id
                  LIMIT $2)
@@ -251,7 +252,7 @@ async fn take(
         let sql = match kind {
             OrderKind::Assign => {
                 "UPDATE devices SET lifecycle = 'assigning', project_id = $1, version = version + 1
-                 WHERE id = $2 AND lifecycle = 'stock' AND disabled_at IS NULL"
+                 WHERE id = $2 AND lifecycle = 'stock' AND disabled_at IS NULL AND blocked_at IS NULL"
             }
             OrderKind::Rekey | OrderKind::Return => {
                 "UPDATE devices SET lifecycle = 'resetting', version = version + 1

@@ -9,11 +9,13 @@ use dps_client::service::Service;
 use dps_client::{Attestation, Endpoint, Limits, Protocol, Registration, register};
 use hub_proto::sas::SymmetricKey;
 use serde_json::{Value, json};
+use service_client::HubService;
 use simulator::{Options, Simulator};
 use tempfile::TempDir;
 use transport::Trust;
 
 use super::Site;
+use crate::azure::AzureHub;
 use crate::hub::{Asked, Call, Hub, HubError, MethodAnswer};
 use crate::stock;
 
@@ -36,6 +38,8 @@ pub(crate) struct Board {
     /// Its twin's tags.
     pub(crate) tags: BTreeMap<String, Value>,
     pub(crate) enabled: Option<bool>,
+    /// Whether its hub cannot be reached.
+    pub(crate) hub_is_gone: bool,
 }
 
 impl Board {
@@ -102,6 +106,17 @@ impl Street {
         Service::from_connection_string(&text, self.trust.clone())
             .expect("a service")
             .with_port(info.https.port())
+    }
+
+    /// The simulated hub itself, in place of this street's boards.
+    pub(crate) fn hub(&self) -> AzureHub {
+        let info = self.simulator.info();
+        let (host, port) = (&info.hub_host_name, info.https.port());
+        let text =
+            info.service_connection_string
+                .replacen(host.as_str(), &format!("{host}:{port}"), 1);
+        let service = HubService::from_connection_string(&text, self.trust.clone());
+        AzureHub::new(service.expect("a hub"))
     }
 
     /// One board, to change it or look at it.
@@ -243,8 +258,13 @@ impl Hub for Street {
 
     fn enable<'a>(&'a self, device_id: &'a str, enabled: bool) -> Asked<'a, ()> {
         Box::pin(async move {
-            self.board(device_id, |board| board.enabled = Some(enabled));
-            Ok(())
+            self.board(device_id, |board| {
+                if board.hub_is_gone {
+                    return Err(HubError::Unreachable("nobody answers".into()));
+                }
+                board.enabled = Some(enabled);
+                Ok(())
+            })
         })
     }
 
