@@ -313,6 +313,8 @@ CREATE TABLE bookings (
     checked_in_at BIGINT,
     ended_at      BIGINT,
     overstay_at   BIGINT,
+    -- Since when something else stands in its bay.
+    conflict_at   BIGINT,
     -- 1 while it holds its bay, NULL when it is over.
     holds         BIGINT,
     -- What the lamp has been told: nothing yet, booked, released; or what it answered instead.

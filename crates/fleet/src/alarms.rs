@@ -5,10 +5,9 @@
 
 mod silence;
 
-use sqlx::Row as _;
-
 use crate::app::new_id;
 use crate::store::{Kind, StoreError, Transaction};
+use crate::webhooks::reports::{self, AlarmNews};
 
 pub(crate) use self::silence::work;
 
@@ -64,10 +63,9 @@ pub async fn raise(
     .execute(&mut **tx)
     .await?;
     if raised.rows_affected() > 0 {
-        tx.tell(Kind::Alarm, id);
-        return Ok(());
+        return tell(tx, AlarmNews::Raised, id, at).await;
     }
-    let changed = sqlx::query(
+    let changed: Option<(String,)> = sqlx::query_as(
         "UPDATE alarms SET detail = $3 WHERE device_id = $1 AND kind = $2 AND cleared_at IS NULL AND detail <> $3
          RETURNING id",
     )
@@ -76,7 +74,10 @@ pub async fn raise(
     .bind(detail.to_owned())
     .fetch_optional(&mut **tx)
     .await?;
-    tell(tx, changed)
+    match changed {
+        Some((id,)) => tell(tx, AlarmNews::Changed, id, at).await,
+        None => Ok(()),
+    }
 }
 
 /// Ends an alarm, if one of this kind stands.
@@ -89,7 +90,7 @@ pub async fn clear(
     kind: AlarmKind,
     at: i64,
 ) -> Result<(), StoreError> {
-    let cleared = sqlx::query(
+    let cleared: Option<(String,)> = sqlx::query_as(
         "UPDATE alarms SET cleared_at = $3 WHERE device_id = $1 AND kind = $2 AND cleared_at IS NULL RETURNING id",
     )
     .bind(device_id.to_owned())
@@ -97,12 +98,19 @@ pub async fn clear(
     .bind(at)
     .fetch_optional(&mut **tx)
     .await?;
-    tell(tx, cleared)
+    match cleared {
+        Some((id,)) => tell(tx, AlarmNews::Ended, id, at).await,
+        None => Ok(()),
+    }
 }
 
-fn tell(tx: &mut Transaction, row: Option<sqlx::any::AnyRow>) -> Result<(), StoreError> {
-    if let Some(row) = row {
-        tx.tell(Kind::Alarm, row.try_get::<String, _>(0)?);
-    }
+async fn tell(
+    tx: &mut Transaction,
+    news: AlarmNews,
+    id: String,
+    at: i64,
+) -> Result<(), StoreError> {
+    reports::alarm(tx, news, &id, at).await?;
+    tx.tell(Kind::Alarm, id);
     Ok(())
 }

@@ -2,10 +2,12 @@
 //!
 //! - [`booking`] decides what a booking becomes. It is told the time and what stands in the bay.
 //! - [`lamp`] decides what the lamp is told, and when again.
-//! - [`kept`] is how they are kept; [`desk`] is what people ask for, and [`keeper`] what happens by itself.
+//! - [`kept`] is how they are kept; [`desk`] is what people ask for, and [`keeper`] what happens by itself, with
+//!   `conflicts` for what stands where it should not.
 
 pub mod api;
 pub mod booking;
+mod conflicts;
 pub mod desk;
 pub mod keeper;
 pub mod kept;

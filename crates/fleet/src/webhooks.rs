@@ -10,6 +10,7 @@
 
 mod api;
 pub mod delivery;
+pub mod reports;
 mod send;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,16 @@ pub const EVENTS: &[&str] = &[
     "device.returned",
     "device.failed",
     "order.ended",
+    "alarm.raised",
+    "alarm.changed",
+    "alarm.ended",
+    "booking.made",
+    "booking.changed",
+    "booking.checked-in",
+    "booking.conflict",
+    "booking.overstay",
+    "booking.no-show",
+    "booking.ended",
     "webhook.ping",
 ];
 
@@ -46,7 +57,7 @@ pub const EVENTS: &[&str] = &[
 pub struct Webhook {
     /// Its id.
     pub id: String,
-    /// Whose devices and orders it hears of; of everybody's when it is nobody's.
+    /// Whose devices, orders, alarms and bookings it hears of; of everybody's when it is nobody's.
     pub customer_id: Option<String>,
     /// Where to.
     pub url: String,

@@ -18,6 +18,7 @@ use crate::moment::Moment;
 use crate::people::{Caller, Role};
 use crate::problem::Problem;
 use crate::store::{StoreError, Transaction};
+use crate::webhooks::reports::{self, BookingNews, Ending};
 
 const MINUTE: i64 = 60_000;
 /// A booking that says it begins a moment ago begins now: clocks differ.
@@ -66,6 +67,15 @@ impl Step {
             Self::Release => "booking.release",
             Self::CheckIn => "booking.check-in",
             Self::MoveEnd(_) => "booking.extend",
+        }
+    }
+
+    const fn news(self) -> BookingNews {
+        match self {
+            Self::Cancel => BookingNews::Ended(Ending::Cancelled),
+            Self::Release => BookingNews::Ended(Ending::Released),
+            Self::CheckIn => BookingNews::CheckedIn,
+            Self::MoveEnd(_) => BookingNews::Changed,
         }
     }
 }
@@ -134,6 +144,8 @@ pub async fn book(app: &App, caller: &Caller, wish: Wish) -> Result<Booking, Pro
         detail,
     )
     .await?;
+    let place = (bay.number.as_str(), &*bay.site);
+    reports::booking(&mut tx, BookingNews::Made, &booking, place, now).await?;
     tx.commit().await?;
     Ok(booking)
 }
@@ -189,6 +201,8 @@ pub async fn change(
     }
     let detail = json!({"bay": bay.number, "endsAt": Moment(booking.ends_at)});
     record(&mut tx, caller, now, step.action(), &booking, &bay, detail).await?;
+    let place = (bay.number.as_str(), &*bay.site);
+    reports::booking(&mut tx, step.news(), &booking, place, now).await?;
     tx.commit().await?;
     Ok(booking)
 }

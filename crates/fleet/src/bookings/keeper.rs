@@ -3,10 +3,9 @@
 //! Every step is a transaction of its own and is decided by what is in the database, so several instances may do this on
 //! one database, and one that ends in the middle leaves nothing behind but work for the next.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
-use bay::Occupancy;
 use bay::message::{BookRequest, ReleaseRequest};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,15 +14,16 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use super::booking::{Booking, Seen, Turn};
-use super::kept;
 use super::lamp::Answer;
-use crate::app::{App, new_id};
+use super::{conflicts, kept};
+use crate::app::App;
 use crate::audit::{self, Action};
+use crate::bays::adopt;
 use crate::bays::bay::Bay;
-use crate::bays::state::{Conflict, Phase, Rules, arrivals_from};
-use crate::bays::{adopt, state::State};
+use crate::bays::state::{Rules, arrivals_from};
 use crate::hub::Call;
 use crate::store::{Kind, StoreError};
+use crate::webhooks::reports;
 
 /// Lamps that are told at once.
 const AT_ONCE: usize = 16;
@@ -101,7 +101,7 @@ pub(crate) async fn settle(app: &App) -> Result<Option<i64>, StoreError> {
     let bookings = kept::current(&mut connection, now + rules.reserved_soon).await?;
     drop(connection);
     let mut next = None::<i64>;
-    let mut bays = HashMap::new();
+    let mut bays = HashSet::new();
     for booking in bookings {
         let Some(bay) = app.lot().get(app, &booking.bay_id).await? else {
             continue;
@@ -116,9 +116,9 @@ pub(crate) async fn settle(app: &App) -> Result<Option<i64>, StoreError> {
             after.poll_timeout(&rules, now)
         };
         next = next.into_iter().chain(at).min();
-        bays.insert(bay.id.clone(), ());
+        bays.insert(bay.id.clone());
     }
-    conflicts(app, bays.into_keys().collect(), &rules, now).await?;
+    conflicts::settle(app, bays.into_iter().collect(), &rules, now).await?;
     Ok(next)
 }
 
@@ -157,6 +157,8 @@ async fn turn(
         detail: json!({"bay": bay.number}),
     };
     audit::record(&mut tx, None, now, action).await?;
+    let place = (bay.number.as_str(), &*bay.site);
+    reports::booking(&mut tx, turn.into(), &booking, place, now).await?;
     tx.commit().await?;
     tracing::info!(
         booking = booking.id,
@@ -168,95 +170,6 @@ async fn turn(
     Ok(settles_at_once
         .then(|| booking.poll_timeout(rules, now))
         .flatten())
-}
-
-/// Raises an alarm where what stands in a bay is not as it was agreed, and clears those that are settled.
-async fn conflicts(
-    app: &App,
-    mut ids: Vec<String>,
-    rules: &Rules,
-    now: i64,
-) -> Result<(), StoreError> {
-    let open = sqlx::query(
-        "SELECT id, bay_id, device_id FROM alarms WHERE kind = 'conflict' AND cleared_at IS NULL",
-    )
-    .fetch_all(app.store.reader())
-    .await?;
-    let mut raised = HashMap::new();
-    for row in &open {
-        let bay_id: Option<String> = row.try_get("bay_id")?;
-        let bay_id = bay_id.unwrap_or_default();
-        ids.push(bay_id.clone());
-        raised.insert(bay_id, row.try_get::<String, _>("id")?);
-    }
-    ids.sort_unstable();
-    ids.dedup();
-    for id in ids {
-        let bay = app.lot().get(app, &id).await?;
-        let state = bay.as_ref().map(|bay| bay.state(rules, now));
-        let conflict = state.and_then(|state| state.conflict);
-        match (conflict, raised.get(&id), bay) {
-            (Some(conflict), None, Some(bay)) => raise(app, &bay, conflict, now).await?,
-            (None, Some(alarm), bay) if is_settled(bay.as_deref(), state.as_ref(), now) => {
-                clear(app, alarm, &id, now).await?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// That nobody can see it any more does not settle a conflict, as long as there is something to be in conflict with.
-fn is_settled(bay: Option<&Bay>, state: Option<&State>, now: i64) -> bool {
-    let (Some(bay), Some(state)) = (bay, state) else {
-        return true;
-    };
-    let could_be = bay.bookings.iter().any(|held| {
-        held.phase == Phase::Overstaying || (held.phase == Phase::Booked && held.is_on(now))
-    });
-    state.occupancy != Occupancy::Unknown || !could_be
-}
-
-async fn raise(app: &App, bay: &Bay, conflict: Conflict, now: i64) -> Result<(), StoreError> {
-    let Some(device_id) = &bay.device_id else {
-        return Ok(());
-    };
-    let detail = match conflict {
-        Conflict::WrongCar => "wrong-car",
-        Conflict::Overstay => "overstay",
-    };
-    let id = new_id();
-    let mut tx = app.store.begin().await?;
-    let inserted = sqlx::query(
-        "INSERT INTO alarms (id, device_id, bay_id, kind, detail, raised_at) VALUES ($1, $2, $3, 'conflict', $4, $5)
-         ON CONFLICT (device_id, kind) WHERE cleared_at IS NULL DO NOTHING",
-    )
-    .bind(id.clone())
-    .bind(device_id.clone())
-    .bind(bay.id.clone())
-    .bind(detail)
-    .bind(now)
-    .execute(&mut *tx)
-    .await?;
-    if inserted.rows_affected() == 1 {
-        tx.tell(Kind::Alarm, &id);
-        tx.tell(Kind::Bay, &bay.id);
-        tx.commit().await?;
-        tracing::info!(bay = bay.number, detail, "a conflict was seen");
-    }
-    Ok(())
-}
-
-async fn clear(app: &App, alarm: &str, bay_id: &str, now: i64) -> Result<(), StoreError> {
-    let mut tx = app.store.begin().await?;
-    sqlx::query("UPDATE alarms SET cleared_at = $1 WHERE id = $2 AND cleared_at IS NULL")
-        .bind(now)
-        .bind(alarm.to_owned())
-        .execute(&mut *tx)
-        .await?;
-    tx.tell(Kind::Alarm, alarm);
-    tx.tell(Kind::Bay, bay_id);
-    tx.commit().await
 }
 
 /// Takes up to `limit` lamps that are due, so that nobody else does.
