@@ -14,17 +14,19 @@ document.addEventListener("submit", (event) => {
   send(form);
 });
 
-async function send(form) {
+async function send(form, more) {
   const [method, path] = form.dataset.api.split(" ");
   const buttons = form.querySelectorAll("button");
   buttons.forEach((button) => (button.disabled = true));
   complain(form, null);
   if (method === "POST") form.dataset.idempotencyKey ??= Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
   try {
-    const { body, refused } = await api(method, path, method === "DELETE" ? undefined : values(form), form.dataset);
+    const { body, refused } = await api(method, path, method === "DELETE" ? undefined : { ...values(form), ...more }, form.dataset);
     // The same press sent twice is one; what was refused and then mended is another.
     delete form.dataset.idempotencyKey;
     if (refused) {
+      // A bay that is booked is taken away only by who says what becomes of the bookings.
+      if (refused.code === "bookings-are-open" && form.dataset.bookings && !more && confirm(`${refused.detail}\n\n${form.dataset.bookings}`)) return await send(form, { bookings: "cancel" });
       form.dispatchEvent(new CustomEvent("refused", { bubbles: true }));
       return complain(form, refused);
     }

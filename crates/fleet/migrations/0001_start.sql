@@ -315,6 +315,8 @@ CREATE TABLE bookings (
     overstay_at   BIGINT,
     -- Since when something else stands in its bay.
     conflict_at   BIGINT,
+    -- When whoever runs the bay took it away.
+    withdrawn_at  BIGINT,
     -- 1 while it holds its bay, NULL when it is over.
     holds         BIGINT,
     -- What the lamp has been told: nothing yet, booked, released; or what it answered instead.

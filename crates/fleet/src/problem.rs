@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::bookings::withdraw::InTheWay;
 use crate::hub::HubError;
 use crate::store::StoreError;
 
@@ -26,6 +27,10 @@ pub struct Problem {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub field: Option<Cow<'static, str>>,
+    /// The open bookings that are in the way, of `bookings-are-open`: fifty at most.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub bookings: Vec<InTheWay>,
     /// When it is of use to ask again; sent as `Retry-After`.
     #[serde(skip)]
     pub retry_after: Option<Duration>,
@@ -39,6 +44,7 @@ impl Problem {
             code,
             detail: detail.into(),
             field: None,
+            bookings: Vec::new(),
             retry_after: None,
         }
     }

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::app::{App, new_id};
 use crate::audit::{self, Action};
+use crate::bookings::withdraw::{self, Taken};
 use crate::check;
 use crate::entity_tag::IfMatch;
 use crate::moment::Moment;
@@ -254,7 +255,8 @@ pub async fn change(
 /// Closes a project that has given back its devices: its history stays, orders for it are refused.
 ///
 /// # Errors
-/// As [`change`]; 409 while it has devices or an open order.
+/// As [`change`]; 409 while it has devices or an open order, and `bookings-are-open`, which names them, while somebody has
+/// booked one of its bays.
 pub async fn close(
     app: &App,
     caller: &Caller,
@@ -269,6 +271,10 @@ pub async fn close(
     }
     let now = app.now();
     let mut tx = app.store.begin().await?;
+    let open = withdraw::open(&mut tx, Taken::AllOf(id)).await?;
+    if !open.is_empty() {
+        return Err(withdraw::refused(open));
+    }
     let closed = sqlx::query(
         "UPDATE projects SET closed_at = $1, version = version + 1 WHERE id = $2 AND version = $3
              AND NOT EXISTS (SELECT 1 FROM devices WHERE project_id = $2)

@@ -10,6 +10,7 @@ use super::bay::{Bay, Purpose, read_one};
 use super::state::Opening;
 use crate::app::{App, new_id};
 use crate::audit::{self, Action};
+use crate::bookings::withdraw::{self, OpenBookings, Taken};
 use crate::entity_tag::IfMatch;
 use crate::people::{Caller, Role};
 use crate::problem::Problem;
@@ -39,6 +40,8 @@ pub struct BayChange {
     pub kind: Option<Purpose>,
     /// Whether it is open: for operators.
     pub opening: Option<Opening>,
+    /// What becomes of its open bookings when it is closed. Without it it stays open while there are any.
+    pub bookings: Option<OpenBookings>,
     /// The board that watches it, of the same project. It leaves the bay it was at.
     #[serde(default, deserialize_with = "said")]
     #[schema(value_type = Option<String>)]
@@ -129,8 +132,8 @@ pub async fn create(app: &App, caller: &Caller, new: NewBay) -> Result<String, P
 /// Changes a bay.
 ///
 /// # Errors
-/// 400 for a field that cannot be; 403 below an installer, or for `opening` below an operator; 404; 409 `number-taken`;
-/// 412.
+/// 400 for a field that cannot be; 403 below an installer, or for `opening` below an operator; 404; 409 `number-taken`,
+/// or `bookings-are-open`, which names them, when it is to be closed; 412.
 pub async fn change(
     app: &App,
     caller: &Caller,
@@ -175,6 +178,18 @@ pub async fn change(
     let opening = change.opening.unwrap_or(before.opening);
     let device_id = change.device_id.unwrap_or_else(|| before.device_id.clone());
     let mut tx = app.store.begin().await?;
+    if opening != Opening::Open && before.opening == Opening::Open {
+        let open = withdraw::open(&mut tx, Taken::Bay(id)).await?;
+        withdraw::settle(
+            app,
+            caller,
+            &mut tx,
+            (&before).into(),
+            open,
+            change.bookings,
+        )
+        .await?;
+    }
     if device_id != before.device_id
         && let Some(device_id) = &device_id
     {
@@ -214,7 +229,7 @@ pub async fn change(
 /// Removes a bay nobody ever booked and no board watches.
 ///
 /// # Errors
-/// 403 below an operator; 404; 409 `bay-in-use`.
+/// 403 below an operator; 404; 409 `bay-in-use`, or `bookings-are-open`, which names them.
 pub async fn remove(
     app: &App,
     caller: &Caller,
@@ -225,6 +240,10 @@ pub async fn remove(
     let bay = find(app, caller, id).await?;
     if_match.check(bay.version)?;
     let mut tx = app.store.begin().await?;
+    let open = withdraw::open(&mut tx, Taken::Bay(id)).await?;
+    if !open.is_empty() {
+        return Err(withdraw::refused(open));
+    }
     let removed = sqlx::query(
         "DELETE FROM bays WHERE id = $1 AND device_id IS NULL AND NOT EXISTS (SELECT 1 FROM bookings WHERE bay_id = $1)",
     )

@@ -192,10 +192,11 @@ fn places(bays: &[Arc<Bay>], height: f64, size: f64) -> Vec<(f64, f64)> {
 async fn mine(app: &App, caller: &Caller) -> Result<Vec<BookingView>, Problem> {
     let rows = sqlx::query(
         "SELECT * FROM bookings WHERE user_id = $1 AND (holds = 1 OR (overstay_at IS NOT NULL AND ended_at IS NULL)
-             OR (state = 'no-show' AND ended_at > $2)) ORDER BY begins_at",
+             OR (state = 'no-show' AND ended_at > $2) OR (withdrawn_at IS NOT NULL AND ends_at > $3)) ORDER BY begins_at",
     )
     .bind(caller.user_id.clone())
     .bind(app.now() - DAY / 24)
+    .bind(app.now())
     .fetch_all(app.store.reader())
     .await?;
     let bookings = rows.iter().map(crate::bookings::kept::booking);

@@ -85,6 +85,8 @@ pub struct Booking {
     pub ended_at: Option<i64>,
     /// Since when its car has stayed on.
     pub overstay_at: Option<i64>,
+    /// When whoever runs the bay took it away.
+    pub withdrawn_at: Option<i64>,
     /// What its bay's lamp was told of it.
     pub lamp: Lamp,
     /// When it was made.
@@ -228,6 +230,17 @@ impl Booking {
             Stage::Over | Stage::Cancelled | Stage::NoShow => return Err(Refusal::Over),
         }
         Ok(())
+    }
+
+    /// The bay is taken away by whoever runs it. Whether there was anything to take.
+    pub fn withdraw(&mut self, now: i64) -> bool {
+        match self.stage {
+            Stage::Booked => self.close(Stage::Cancelled, now),
+            Stage::InUse => self.close(Stage::Over, now),
+            Stage::Over | Stage::Cancelled | Stage::NoShow => return false,
+        }
+        self.withdrawn_at = Some(now);
+        true
     }
 
     /// Its driver says that they are here. `arrivals_from` is as in [`Seen`].

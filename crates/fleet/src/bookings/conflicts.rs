@@ -140,7 +140,6 @@ async fn note(app: &App, bay: &Bay, now: i64) -> Result<(), StoreError> {
         detail: json!({"bay": bay.number}),
     };
     audit::record(&mut tx, None, now, action).await?;
-    let place = (bay.number.as_str(), &*bay.site);
-    reports::booking(&mut tx, BookingNews::Conflict, &booking, place, now).await?;
+    reports::booking(&mut tx, BookingNews::Conflict, &booking, bay.into(), now).await?;
     tx.commit().await
 }

@@ -123,6 +123,7 @@ pub async fn book(app: &App, caller: &Caller, wish: Wish) -> Result<Booking, Pro
         checked_in_at: None,
         ended_at: None,
         overstay_at: None,
+        withdrawn_at: None,
         lamp: Lamp::due(shows_at.max(now)),
         created_at: now,
         version: 1,
@@ -144,8 +145,7 @@ pub async fn book(app: &App, caller: &Caller, wish: Wish) -> Result<Booking, Pro
         detail,
     )
     .await?;
-    let place = (bay.number.as_str(), &*bay.site);
-    reports::booking(&mut tx, BookingNews::Made, &booking, place, now).await?;
+    reports::booking(&mut tx, BookingNews::Made, &booking, (&*bay).into(), now).await?;
     tx.commit().await?;
     Ok(booking)
 }
@@ -201,8 +201,7 @@ pub async fn change(
     }
     let detail = json!({"bay": bay.number, "endsAt": Moment(booking.ends_at)});
     record(&mut tx, caller, now, step.action(), &booking, &bay, detail).await?;
-    let place = (bay.number.as_str(), &*bay.site);
-    reports::booking(&mut tx, step.news(), &booking, place, now).await?;
+    reports::booking(&mut tx, step.news(), &booking, (&*bay).into(), now).await?;
     tx.commit().await?;
     Ok(booking)
 }

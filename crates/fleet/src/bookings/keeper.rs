@@ -157,8 +157,7 @@ async fn turn(
         detail: json!({"bay": bay.number}),
     };
     audit::record(&mut tx, None, now, action).await?;
-    let place = (bay.number.as_str(), &*bay.site);
-    reports::booking(&mut tx, turn.into(), &booking, place, now).await?;
+    reports::booking(&mut tx, turn.into(), &booking, bay.into(), now).await?;
     tx.commit().await?;
     tracing::info!(
         booking = booking.id,

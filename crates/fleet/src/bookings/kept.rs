@@ -57,8 +57,8 @@ pub async fn update(tx: &mut Transaction, booking: &mut Booking) -> Result<(), S
     booking.version += 1;
     sqlx::query(
         "UPDATE bookings SET ends_at = $1, state = $2, checked_in_at = $3, ended_at = $4, overstay_at = $5, holds = $6,
-             lamp = $7, lamp_problem = $8, lamp_attempts = $9, lamp_next_at = $10, version = $11
-         WHERE id = $12",
+             lamp = $7, lamp_problem = $8, lamp_attempts = $9, lamp_next_at = $10, version = $11, withdrawn_at = $12
+         WHERE id = $13",
     )
     .bind(booking.ends_at)
     .bind(booking.stage.as_str())
@@ -71,6 +71,7 @@ pub async fn update(tx: &mut Transaction, booking: &mut Booking) -> Result<(), S
     .bind(booking.lamp.attempts)
     .bind(booking.lamp.next_at)
     .bind(booking.version)
+    .bind(booking.withdrawn_at)
     .bind(booking.id.clone())
     .execute(&mut **tx)
     .await?;
@@ -178,6 +179,7 @@ pub(crate) fn booking(row: &AnyRow) -> Result<Booking, sqlx::Error> {
         checked_in_at: row.try_get("checked_in_at")?,
         ended_at: row.try_get("ended_at")?,
         overstay_at: row.try_get("overstay_at")?,
+        withdrawn_at: row.try_get("withdrawn_at")?,
         lamp: Lamp {
             told: word(row, "lamp")?,
             problem: row.try_get("lamp_problem")?,

@@ -27,6 +27,8 @@ pub enum Notice {
     Overstay,
     /// Nobody came, so the bay was given to others.
     NoShow,
+    /// Whoever runs the bay took it away.
+    Withdrawn,
 }
 
 impl Notice {
@@ -39,6 +41,7 @@ impl Notice {
             Self::EndsSoon => "ends-soon",
             Self::Overstay => "overstay",
             Self::NoShow => "no-show",
+            Self::Withdrawn => "withdrawn",
         }
     }
 
@@ -80,6 +83,9 @@ pub struct BookingView {
     /// Since when its car has stayed on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overstay_at: Option<Moment>,
+    /// When whoever runs the bay took it away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<Moment>,
     /// What the bay's lamp was told.
     pub lamp: Told,
     /// Why the lamp does not show it.
@@ -117,6 +123,7 @@ impl BookingView {
             checked_in_at: booking.checked_in_at.map(Moment),
             ended_at: booking.ended_at.map(Moment),
             overstay_at: booking.overstay_at.map(Moment),
+            withdrawn_at: booking.withdrawn_at.map(Moment),
             lamp: booking.lamp.told,
             lamp_problem: booking.lamp.problem.clone(),
             notices: notices(booking, bay, &rules, app.now()),
@@ -148,6 +155,9 @@ pub fn notices(booking: &Booking, bay: &Bay, rules: &Rules, now: i64) -> Vec<Not
     }
     if booking.stage == Stage::NoShow {
         notices.push(Notice::NoShow);
+    }
+    if booking.withdrawn_at.is_some() {
+        notices.push(Notice::Withdrawn);
     }
     notices
 }

@@ -66,7 +66,7 @@ async fn list(
 #[utoipa::path(post, path = "/api/orders", tag = "orders", request_body = NewOrder, responses(
     (status = 202, body = Order),
     (status = 409, description = "not-enough-stock, device-not-available, project-closed, keys-are-changing, \
-        orders-are-open: no device is held", body = Problem, content_type = "application/problem+json"),
+        orders-are-open, bookings-are-open: no device is held", body = Problem, content_type = "application/problem+json"),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn create(

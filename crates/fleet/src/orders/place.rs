@@ -9,11 +9,13 @@ use super::line::{Line, OrderKind};
 use super::{Order, get};
 use crate::app::{App, new_id};
 use crate::audit::{self, Action};
+use crate::bookings::withdraw::{self, OpenBookings, Taken};
 use crate::middleware;
 use crate::people::{Caller, Role};
 use crate::problem::Problem;
 use crate::projects::{self, Project};
 use crate::store::{Kind, Transaction};
+use crate::webhooks::reports::Place;
 
 /// The most devices of one order.
 pub const MOST: u32 = 1000;
@@ -30,6 +32,8 @@ pub struct NewOrder {
     pub quantity: Option<u32>,
     /// Which devices, by their serial numbers, in place of a quantity.
     pub device_ids: Option<Vec<String>>,
+    /// Of `return`: what becomes of the open bookings of their bays. Without it there is no order while there are any.
+    pub bookings: Option<OpenBookings>,
 }
 
 /// Which devices.
@@ -43,11 +47,17 @@ enum Choice {
 ///
 /// # Errors
 /// 400 for what cannot be; 404 for a project that is not the caller's; 409 `not-enough-stock`, `device-not-available`,
-/// `project-closed`, `keys-are-changing` or `orders-are-open`: then no device is held; 403 below an operator.
+/// `project-closed`, `keys-are-changing`, `orders-are-open` or `bookings-are-open`, which names them: then no device is
+/// held; 403 below an operator.
 pub async fn place(app: &App, caller: &Caller, new: NewOrder) -> Result<Order, Problem> {
     caller.at_least(Role::Operator)?;
     let project = projects::get(app, caller, &new.project_id).await?;
     let kind = new.kind.unwrap_or(OrderKind::Assign);
+    let bookings = new.bookings;
+    if bookings.is_some() && kind != OrderKind::Return {
+        let detail = "is for devices that are returned: no other order takes a bay away";
+        return Err(Problem::field("bookings", detail));
+    }
     let choice = choice(kind, new)?;
     if project.closed_at.is_some() && kind == OrderKind::Assign {
         let detail = "The project is closed: it takes no more devices.";
@@ -67,7 +77,19 @@ pub async fn place(app: &App, caller: &Caller, new: NewOrder) -> Result<Order, P
         choice,
         key_hash,
     };
-    hold(app, caller, &mut tx, &project, placing).await?;
+    let devices = hold(app, caller, &mut tx, &project, placing).await?;
+    if kind == OrderKind::Return {
+        let mut open = Vec::new();
+        for device in &devices {
+            open.extend(withdraw::open(&mut tx, Taken::WatchedBy(device)).await?);
+        }
+        let whose = Place {
+            bay: "",
+            project_id: &project.id,
+            customer_id: &project.customer_id,
+        };
+        withdraw::settle(app, caller, &mut tx, whose, open, bookings).await?;
+    }
     tx.commit().await?;
     get(app, caller, &id).await
 }
@@ -134,7 +156,7 @@ async fn hold(
     tx: &mut Transaction,
     project: &Project,
     placing: Placing<'_>,
-) -> Result<(), Problem> {
+) -> Result<Vec<String>, Problem> {
     let Placing {
         order_id,
         kind,
@@ -206,7 +228,7 @@ async fn hold(
     };
     audit::record(tx, Some(caller), now, action).await?;
     tx.tell(Kind::Order, order_id);
-    Ok(())
+    Ok(devices)
 }
 
 /// Devices from stock, those heard of last first. Two orders at once wait for each other here and find others.

@@ -1,3 +1,4 @@
+mod booked;
 mod trouble;
 
 use std::time::Duration;

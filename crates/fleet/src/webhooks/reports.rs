@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use sqlx::Row;
 
 use super::announce;
-use crate::bays::bay::Site;
+use crate::bays::bay::Bay;
 use crate::bookings::booking::{Booking, Turn};
 use crate::moment::Moment;
 use crate::store::{StoreError, Transaction};
@@ -50,6 +50,8 @@ pub enum Ending {
     Cancelled,
     /// The bay was given back before the end.
     Released,
+    /// Whoever runs the bay took it away.
+    Withdrawn,
 }
 
 impl Ending {
@@ -58,6 +60,28 @@ impl Ending {
             Self::Over => "over",
             Self::Cancelled => "cancelled",
             Self::Released => "released",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+}
+
+/// Which bay a booking is of, and whose that is.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// The bay's number.
+    pub bay: &'a str,
+    /// Its project.
+    pub project_id: &'a str,
+    /// Whose that is.
+    pub customer_id: &'a str,
+}
+
+impl<'a> From<&'a Bay> for Place<'a> {
+    fn from(bay: &'a Bay) -> Self {
+        Self {
+            bay: &bay.number,
+            project_id: &bay.site.id,
+            customer_id: &bay.site.customer_id,
         }
     }
 }
@@ -112,7 +136,7 @@ pub async fn alarm(
     announce(tx, event, customer_id.as_deref(), data, at).await
 }
 
-/// Reports what has become of a booking of a bay with this number.
+/// Reports what has become of a booking.
 ///
 /// # Errors
 /// [`StoreError::Database`].
@@ -120,14 +144,14 @@ pub async fn booking(
     tx: &mut Transaction,
     news: BookingNews,
     booking: &Booking,
-    (number, site): (&str, &Site),
+    place: Place<'_>,
     now: i64,
 ) -> Result<(), StoreError> {
     let mut data = json!({
         "bookingId": booking.id,
         "bayId": booking.bay_id,
-        "bay": number,
-        "projectId": site.id,
+        "bay": place.bay,
+        "projectId": place.project_id,
         "state": booking.stage,
         "beginsAt": Moment(booking.begins_at),
         "endsAt": Moment(booking.ends_at),
@@ -147,5 +171,8 @@ pub async fn booking(
             "booking.ended"
         }
     };
-    announce(tx, event, Some(&site.customer_id), data, now).await
+    announce(tx, event, Some(place.customer_id), data, now).await
 }
+
+#[cfg(test)]
+mod tests;

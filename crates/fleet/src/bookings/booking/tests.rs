@@ -24,6 +24,7 @@ fn booking() -> Booking {
         checked_in_at: None,
         ended_at: None,
         overstay_at: None,
+        withdrawn_at: None,
         lamp: Lamp::due(BEGIN - RULES.reserved_soon),
         created_at: BEGIN - 100 * MINUTE,
         version: 1,
