@@ -1,131 +1,176 @@
-// The map: bays as they change, and bays that are put where they are.
+// The map: what is seen of a project's bays, as it changes, and bays that are put where they are.
 
+import { arranging } from "./arrange.js";
+import { Beside } from "./beside.js";
+import { Camera, earth, plan } from "./camera.js";
 import { api } from "./forms.js";
+import { steer } from "./gestures.js";
+import { Markers } from "./markers.js";
+import { tileLayer } from "./tiles.js";
 import { say } from "./words.js";
+
+// So much around what is seen is asked for too, in parts of it: a small move asks for nothing new.
+const AROUND = 0.25;
+// Points of the screen for each bay or group: more than that fit are asked for as groups.
+const ROOM = 1600;
+// Moves that follow each other are asked for as one, in milliseconds.
+const SETTLE = 150;
 
 const map = document.getElementById("map");
 const badge = document.getElementById("live");
-const free = document.getElementById("free");
-const words = new Map([...document.querySelectorAll(".legend [data-sign]")].map((entry) => [entry.dataset.sign, { word: entry.querySelector(".legend-word").textContent, symbol: entry.dataset.symbol }]));
 
-const marker = (id) => document.getElementById(`bay-${id}`);
-
-function show(bay) {
-  const element = marker(bay.id);
-  // A bay that is new has no marker yet, and its place is the server's to say.
-  if (!element) return location.reload();
-  element.dataset.version = bay.version;
-  element.dataset.sign = bay.sign;
-  element.toggleAttribute("data-mine", bay.isMine);
-  const known = words.get(bay.sign);
-  element.querySelector(".bay-symbol").textContent = known.symbol;
-  element.querySelector(".bay-number").textContent = bay.number;
-  element.setAttribute("aria-label", element.getAttribute("aria-label").replace(/[^ ]*: .*$/, `${bay.number}: ${known.word}`));
-  if (bay.planX !== undefined && !element.matches(".is-moved")) put(element, bay.planX * 1000, bay.planY * Number(map.dataset.height));
-}
-
-function count() {
-  free.textContent = map.querySelectorAll('.bay[data-sign="free"]').length;
-}
-
-async function readAll() {
-  let after = "";
-  do {
-    const answer = await fetch(`/api/bays?projectId=${map.dataset.project}&limit=500&after=${after}`);
-    if (!answer.ok) return;
-    const page = await answer.json();
-    page.items.forEach(show);
-    after = page.next;
-  } while (after);
-  count();
-}
-
-function follow() {
-  const source = new EventSource(`/api/bays/live?projectId=${map.dataset.project}`);
-  let first = true;
-  const state = (name, text) => {
-    badge.hidden = false;
-    badge.dataset.state = name;
-    badge.textContent = say(text);
-  };
-  source.onopen = () => {
-    state("up", "live");
-    if (!first) readAll();
-    first = false;
-  };
-  source.onerror = () => {
-    state("down", "reconnecting");
-    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 3000);
-  };
-  source.addEventListener("bays", (event) => {
-    const { is, gone } = JSON.parse(event.data);
-    is.forEach(show);
-    gone.forEach((id) => marker(id)?.remove());
-    count();
+function start() {
+  const { project, home, tiles } = map.dataset;
+  const isEarth = map.dataset.ground === "earth";
+  const svg = map.querySelector("svg");
+  const camera = new Camera(isEarth ? earth : plan(Number(map.dataset.ratio), Number(map.dataset.size)));
+  const markers = new Markers(svg, camera, ({ x, y }) => {
+    camera.zoom(3, camera.onScreen({ x, y }));
+    moved();
+    map.focus();
   });
-  source.addEventListener("everything", readAll);
-  addEventListener("pagehide", () => source.close());
-}
-
-// Arranging: drag, or arrow keys on the bay that has the focus.
-
-function put(element, x, y) {
-  const height = Number(map.dataset.height);
-  x = Math.min(1000, Math.max(0, x));
-  y = Math.min(height, Math.max(0, y));
-  element.setAttribute("transform", `translate(${x} ${y})`);
-  return { planX: x / 1000, planY: y / height };
-}
-
-function place(element) {
-  return element.getAttribute("transform").match(/-?[\d.]+/g).map(Number);
-}
-
-async function keep(element, to) {
-  const { body, refused } = await api("PATCH", `/api/bays/${element.dataset.id}`, to, { version: element.dataset.version });
-  element.classList.remove("is-moved");
-  if (refused) return alert(refused.detail);
-  element.dataset.version = body.version;
-}
-
-function arrange() {
-  const button = document.getElementById("arrange");
-  const help = document.getElementById("arrange-help");
-  const isOn = () => button.getAttribute("aria-pressed") === "true";
-  button.addEventListener("click", () => {
-    button.setAttribute("aria-pressed", String(!isOn()));
-    map.classList.toggle("is-arranged", isOn());
-    help.hidden = !isOn();
-  });
-  let dragged = null;
+  const arrange = arranging(map, camera, markers, isEarth ? { x: "longitude", y: "latitude" } : { x: "planX", y: "planY" });
+  const beside = new Beside(project, document.getElementById("arrange") && (async (bay) => {
+    if (await arrange.putHere(bay)) follow();
+  }));
+  const drawTiles = isEarth ? tileLayer(map.querySelector(".tiles"), camera, { template: tiles, maxZoom: Number(map.dataset.maxZoom) }) : null;
+  const drawGround = isEarth ? () => {} : planLayer(svg, camera);
+  let unplaced = [];
   let timer = null;
-  map.addEventListener("click", (event) => isOn() && event.preventDefault());
-  map.addEventListener("dragstart", (event) => event.preventDefault());
-  map.addEventListener("pointerdown", (event) => {
-    dragged = isOn() ? event.target.closest(".bay") : null;
-    if (!dragged) return;
-    map.setPointerCapture(event.pointerId);
-    dragged.classList.add("is-moved");
-    event.preventDefault();
-  });
-  const at = (event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(map.getScreenCTM().inverse());
-  map.addEventListener("pointermove", (event) => dragged && put(dragged, at(event).x, at(event).y));
-  map.addEventListener("pointerup", (event) => {
-    if (dragged) keep(dragged, put(dragged, at(event).x, at(event).y));
-    dragged = null;
-  });
-  map.addEventListener("keydown", (event) => {
-    const element = event.target.closest(".bay");
-    const step = { ArrowLeft: [-5, 0], ArrowRight: [5, 0], ArrowUp: [0, -5], ArrowDown: [0, 5] }[event.key];
-    if (!isOn() || !element || !step) return;
-    event.preventDefault();
-    const [x, y] = place(element);
-    element.classList.add("is-moved");
-    const to = put(element, x + step[0], y + step[1]);
+  let asked = null;
+  let source = null;
+
+  function draw() {
+    drawGround();
+    drawTiles?.();
+    markers.draw();
+  }
+
+  function all() {
+    if (!isEarth) return camera.fit(camera.ground.whole);
+    if (!home) return camera.fit(earth.whole);
+    const [west, south, east, north] = home.split(",").map(Number);
+    const [upper, lower] = [earth.flat({ x: west, y: north }), earth.flat({ x: east, y: south })];
+    camera.fit({ left: upper.x, top: upper.y, right: lower.x, bottom: lower.y }, 0.25);
+    // One bay would fill the screen: what is around it says where it is.
+    const street = 256 * 2 ** 19;
+    if (camera.scale > street) camera.zoom(street / camera.scale);
+  }
+
+  function moved() {
+    draw();
+    history.replaceState({ x: camera.x, y: camera.y, scale: camera.scale }, "");
     clearTimeout(timer);
-    timer = setTimeout(() => keep(element, to), 400);
-  });
-  document.getElementById("plan-file").addEventListener("change", async (event) => {
+    timer = setTimeout(() => (isAsked() ? list() : follow()), SETTLE);
+  }
+
+  const list = () => beside.set({ ...markers.seen(), unplaced });
+
+  // Whether what is seen was asked for, and about as near.
+  function isAsked() {
+    if (!asked || asked.scale !== camera.scale) return false;
+    const [seen, { frame }] = [camera.frame(), asked];
+    const isBelow = isEarth ? frame.top >= seen.top && frame.bottom <= seen.bottom : frame.top <= seen.top && frame.bottom >= seen.bottom;
+    return frame.left <= seen.left && frame.right >= seen.right && isBelow;
+  }
+
+  function take({ bays, clusters, unplaced: homeless, counts }) {
+    unplaced = homeless;
+    markers.set(bays, clusters);
+    count(counts);
+    list();
+  }
+
+  function follow() {
+    source?.close();
+    clearTimeout(timer);
+    asked = { frame: camera.frame(AROUND), scale: camera.scale };
+    const screen = camera.width * (1 + 2 * AROUND);
+    const query = new URLSearchParams({
+      ground: map.dataset.ground,
+      ...asked.frame,
+      most: Math.round(Math.min(500, Math.max(40, (screen * camera.height * (1 + 2 * AROUND)) / ROOM))),
+      // Whoever puts bays has to get hold of each, and nearer than this nobody can come.
+      apart: arrange.isOn() || camera.isClosest ? 0 : Math.min(1, (camera.bay * 0.9) / screen),
+    });
+    const opened = new EventSource(`/api/projects/${project}/map/live?${query}`);
+    source = opened;
+    const state = (name, text) => {
+      badge.hidden = false;
+      badge.dataset.state = name;
+      badge.textContent = say(text);
+    };
+    opened.onopen = () => state("up", "live");
+    opened.onerror = () => {
+      state("down", "reconnecting");
+      // A refused stream is not tried again by the browser.
+      if (opened.readyState === EventSource.CLOSED) setTimeout(() => source === opened && follow(), 3000);
+    };
+    opened.addEventListener("map", (event) => take(JSON.parse(event.data)));
+    opened.addEventListener("counts", (event) => count(JSON.parse(event.data).counts));
+    opened.addEventListener("bays", (event) => {
+      markers.change(JSON.parse(event.data).bays);
+      list();
+    });
+  }
+
+  async function begin() {
+    const { width, height } = map.getBoundingClientRect();
+    camera.resize(width, height);
+    all();
+    if (history.state?.scale) Object.assign(camera, history.state);
+    else if (map.dataset.bay) await approach(map.dataset.bay);
+    camera.zoom(1);
+    draw();
+    follow();
+  }
+
+  // Begins with one bay, where somebody has said where it is.
+  async function approach(id) {
+    const { body } = await api("GET", `/api/bays/${encodeURIComponent(id)}`);
+    const place = isEarth ? { x: body?.longitude, y: body?.latitude } : { x: body?.planX, y: body?.planY };
+    if (place.x === undefined || place.y === undefined) return;
+    const { x, y } = camera.ground.flat(place);
+    const factor = isEarth ? (256 * 2 ** 20) / camera.scale : 44 / camera.bay;
+    Object.assign(camera, { x, y });
+    if (factor > 1) camera.zoom(factor);
+  }
+
+  steer(map, camera, { isFree: arrange.isFree, moved, all });
+  map.addEventListener("again", follow);
+  new ResizeObserver(() => {
+    const { width, height } = map.getBoundingClientRect();
+    if (width === camera.width && height === camera.height) return;
+    camera.resize(width, height);
+    if (asked) moved();
+  }).observe(map);
+  document.addEventListener("visibilitychange", () => (document.hidden ? source?.close() : follow()));
+  addEventListener("pagehide", () => source?.close());
+  addEventListener("pageshow", (event) => event.persisted && follow());
+  begin();
+}
+
+// The plan: the picture somebody has uploaded, or an empty ground.
+function planLayer(svg, camera) {
+  const name = map.dataset.plan ? "image" : "rect";
+  const ground = document.createElementNS("http://www.w3.org/2000/svg", name);
+  if (map.dataset.plan) ground.setAttribute("href", map.dataset.plan);
+  ground.setAttribute("class", "ground");
+  svg.prepend(ground);
+  return () => {
+    const { x, y } = camera.flatOnScreen(0, 0);
+    const { right, bottom } = camera.ground.whole;
+    for (const [key, value] of Object.entries({ x, y, width: right * camera.scale, height: bottom * camera.scale })) ground.setAttribute(key, value);
+  };
+}
+
+function count(counts) {
+  document.getElementById("free").textContent = counts.free ?? 0;
+  for (const entry of document.querySelectorAll(".legend [data-sign]")) entry.querySelector("[data-count]").textContent = counts[entry.dataset.sign] ?? 0;
+}
+
+function uploading() {
+  document.getElementById("plan-file")?.addEventListener("change", async (event) => {
     const [file] = event.target.files;
     const answer = await fetch(`/api/projects/${event.target.dataset.project}/plan`, { method: "PUT", headers: { "Content-Type": file.type }, body: file });
     if (answer.ok) location.reload();
@@ -134,6 +179,6 @@ function arrange() {
 }
 
 if (map) {
-  follow();
-  if (document.getElementById("arrange")) arrange();
+  start();
+  uploading();
 }

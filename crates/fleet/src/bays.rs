@@ -2,6 +2,7 @@
 //!
 //! - [`state`] derives what a bay is at a moment from what is kept. It is told the time.
 //! - [`bay`] is how they are kept, [`lot`] all of them in memory.
+//! - `map` is what is seen of them on a plan or the earth, and the page of it.
 //! - [`view`] is what the API shows of one, [`live`] as it changes, [`change`] what people say of it, [`past`] what was.
 //! - [`adopt`] makes a bay of every device that comes into a project.
 
@@ -12,6 +13,7 @@ pub mod bay;
 pub mod change;
 pub mod live;
 pub mod lot;
+mod map;
 pub(crate) mod pages;
 pub mod past;
 pub mod plan;
@@ -28,6 +30,7 @@ use crate::app::App;
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(api::router())
+        .merge(map::router())
         .merge(alarms::router())
 }
 

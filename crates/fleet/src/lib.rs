@@ -50,6 +50,7 @@ pub mod stock;
 pub mod store;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod tiles;
 pub mod web;
 pub mod webhooks;
 pub mod words;

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 
 use transport::Trust;
 
+use crate::tiles::Tiles;
+
 /// Where everything is, and what opens it. Its `Debug` shows no secret.
 #[derive(Clone)]
 pub struct Settings {
@@ -38,6 +40,8 @@ pub struct Settings {
     pub no_show_after_s: u32,
     /// Days for which every change of occupancy is kept; after them only the hours' sums are.
     pub history_days: u32,
+    /// Where the pictures of a street map come from; without, there is none.
+    pub tiles: Option<Tiles>,
 }
 
 impl std::fmt::Debug for Settings {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::response::Response;
 use dps_client::service::Service;
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -191,13 +192,18 @@ impl Site {
 
     /// Sends a request as it is, and reads the whole answer.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let answer = self.router.clone().oneshot(request).await;
-        let (parts, body) = answer.expect("an answer").into_parts();
+        let (parts, body) = self.open(request).await.into_parts();
         let bytes = body.collect().await.expect("its body").to_bytes();
         Answer {
             status: parts.status,
             headers: parts.headers,
             text: String::from_utf8_lossy(&bytes).into_owned(),
         }
+    }
+
+    /// Sends a request as it is; the answer has no end of its own where it is a stream.
+    pub(crate) async fn open(&self, request: Request<Body>) -> Response {
+        let answer = self.router.clone().oneshot(request).await;
+        answer.expect("an answer")
     }
 }

@@ -45,6 +45,7 @@ pub fn router(app: App) -> Router {
         idempotency::once,
     ));
     let limits = Arc::new(Limits::default());
+    let policy = guard::policy(app.settings.tiles.as_ref());
     Router::new()
         .route("/", get(home))
         .route("/live", get(live::follow))
@@ -60,7 +61,7 @@ pub fn router(app: App) -> Router {
             page::show_problems,
         ))
         .layer(middleware::from_fn_with_state(app.clone(), guard::check))
-        .layer(middleware::map_response(guard::secure))
+        .layer(middleware::map_response_with_state(policy, guard::secure))
         .layer(Extension(limits))
         .with_state(app)
 }

@@ -120,6 +120,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DAYS", env = "COW_FLEET_HISTORY_DAYS", default_value_t = 90,
         value_parser = clap::value_parser!(u32).range(1..=3650))]
     history_days: u32,
+    /// Street maps: where a tile server has its pictures, with {z}, {x} and {y} in the address
+    #[arg(
+        long,
+        value_name = "URL-TEMPLATE",
+        env = "COW_FLEET_TILES",
+        requires = "tiles_attribution"
+    )]
+    tiles: Option<String>,
+    /// What the tile server wants to be named by; an address at its end makes it a link
+    #[arg(long, value_name = "TEXT", env = "COW_FLEET_TILES_ATTRIBUTION")]
+    tiles_attribution: Option<String>,
+    /// The deepest zoom the tile server has
+    #[arg(long, value_name = "ZOOM", env = "COW_FLEET_TILES_MAX_ZOOM", default_value_t = 19,
+        value_parser = clap::value_parser!(u8).range(1..=22))]
+    tiles_max_zoom: u8,
     /// Stop when standard input ends: whoever started this is gone
     #[arg(long, hide = true)]
     until_input_ends: bool,

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::state::{Facts, Held, Opening, Phase, Rules, Said, State, changes_at, state};
 use crate::bookings::lamp::Told;
+use crate::people::Caller;
 
 /// Ids that are asked for in one statement.
 const AT_ONCE: usize = 200;
@@ -141,6 +142,14 @@ impl Bay {
             said: self.said.as_ref(),
             bookings: &self.bookings,
         }
+    }
+
+    /// Whether somebody has booked it.
+    #[must_use]
+    pub fn is_of(&self, caller: &Caller) -> bool {
+        self.bookings
+            .iter()
+            .any(|held| held.user_id == caller.user_id)
     }
 
     /// What it is now.

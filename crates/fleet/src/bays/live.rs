@@ -101,7 +101,7 @@ impl Follower {
             return;
         }
         match news {
-            News::Is(bay, state) => found.is.push(BayView::of(bay, state, &self.caller)),
+            News::Is(bay, state, _) => found.is.push(BayView::of(bay, state, &self.caller)),
             News::Gone(bay) => found.gone.push(bay.id.clone()),
         }
     }

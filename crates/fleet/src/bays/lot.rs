@@ -35,7 +35,7 @@ pub struct Lot {
 #[derive(Debug, Clone)]
 pub enum News {
     /// It is this now.
-    Is(Arc<Bay>, State),
+    Is(Arc<Bay>, State, Turn),
     /// It is no more.
     Gone(Arc<Bay>),
 }
@@ -45,9 +45,20 @@ impl News {
     #[must_use]
     pub fn bay(&self) -> &Bay {
         match self {
-            Self::Is(bay, _) | Self::Gone(bay) => bay,
+            Self::Is(bay, ..) | Self::Gone(bay) => bay,
         }
     }
+}
+
+/// What of a bay is not what it was: the first that is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// It is new, or what people say of it: its place, its number, its device.
+    Moved,
+    /// What it shows.
+    Sign,
+    /// Something else: a distance, a charge, when it was heard of.
+    Detail,
 }
 
 #[derive(Debug, Default)]
@@ -203,9 +214,16 @@ impl Lot {
                 kept.due.insert((at, bay.id.clone()));
             }
             let bay = Arc::new(bay);
-            kept.bays.insert(bay.id.clone(), Arc::clone(&bay));
             let state = bay.state(rules, now);
-            self.tell(News::Is(bay, state));
+            let turn = match kept.bays.insert(bay.id.clone(), Arc::clone(&bay)) {
+                Some(before) if before.version == bay.version => {
+                    // What time has changed since it was told is told by `let_time_pass`.
+                    let is_same = before.state(rules, now).sign == state.sign;
+                    if is_same { Turn::Detail } else { Turn::Sign }
+                }
+                _ => Turn::Moved,
+            };
+            self.tell(News::Is(bay, state, turn));
         }
     }
 
@@ -222,7 +240,7 @@ impl Lot {
                 kept.due.insert((at, id));
             }
             let state = bay.state(rules, now);
-            self.tell(News::Is(bay, state));
+            self.tell(News::Is(bay, state, Turn::Sign));
         }
     }
 

@@ -137,7 +137,7 @@ async fn delete(
 }
 
 /// Whose project it is, if the caller sees it.
-async fn customer_of(app: &App, caller: &Caller, id: &str) -> Result<String, Problem> {
+pub(super) async fn customer_of(app: &App, caller: &Caller, id: &str) -> Result<String, Problem> {
     let row = sqlx::query("SELECT customer_id FROM projects WHERE id = $1")
         .bind(id.to_owned())
         .fetch_optional(app.store.reader())

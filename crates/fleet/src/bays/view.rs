@@ -158,10 +158,7 @@ impl BayView {
             longitude: bay.longitude,
             plan_x: bay.plan_x,
             plan_y: bay.plan_y,
-            is_mine: bay
-                .bookings
-                .iter()
-                .any(|held| held.user_id == caller.user_id),
+            is_mine: bay.is_of(caller),
             version: bay.version,
             care: (caller.role >= Role::Installer).then(|| care(bay, state)),
         }

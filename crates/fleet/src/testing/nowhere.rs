@@ -26,6 +26,7 @@ pub(crate) fn settings(database: String) -> Settings {
         reserved_soon_s: 15 * 60,
         no_show_after_s: 15 * 60,
         history_days: 30,
+        tiles: None,
     }
 }
 

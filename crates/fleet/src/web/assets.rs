@@ -19,13 +19,19 @@ macro_rules! assets {
 
 assets! {
     "aim.js": SCRIPT,
+    "arrange.js": SCRIPT,
+    "beside.js": SCRIPT,
+    "camera.js": SCRIPT,
     "forms.js": SCRIPT,
     "fresh.js": SCRIPT,
+    "gestures.js": SCRIPT,
     "icon.svg": SVG,
     "map.js": SCRIPT,
+    "markers.js": SCRIPT,
     "page.css": CSS,
     "page.js": SCRIPT,
     "tests.js": SCRIPT,
+    "tiles.js": SCRIPT,
     "words.js": SCRIPT,
 }
 

@@ -18,10 +18,19 @@ use super::Limits;
 use crate::app::App;
 use crate::people::sessions;
 use crate::problem::Problem;
+use crate::tiles::Tiles;
 
-/// Scripts and styles come from here, as files. Pictures may also be map tiles from wherever they are configured.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https:; connect-src 'self'; \
-                      media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// What a page may load: scripts and styles from here, as files; pictures from here and from the tile server, where there
+/// is one.
+pub(super) fn policy(tiles: Option<&Tiles>) -> HeaderValue {
+    let tiles = tiles.and_then(Tiles::origin).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: {tiles}; connect-src 'self'; \
+         media-src 'self' blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    );
+    // An origin is made of what a header may hold.
+    HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
 
 pub(super) async fn check(
     State(app): State<App>,
@@ -109,10 +118,9 @@ fn is_ours(method: &Method, headers: &HeaderMap, public_url: &str, has_session: 
     }
 }
 
-pub(super) async fn secure(mut response: Response) -> Response {
+pub(super) async fn secure(State(policy): State<HeaderValue>, mut response: Response) -> Response {
     let headers = response.headers_mut();
     let fixed = [
-        (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
         (REFERRER_POLICY, "no-referrer"),
@@ -120,6 +128,7 @@ pub(super) async fn secure(mut response: Response) -> Response {
     for (name, value) in fixed {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     // What one person is shown is no other's, and nobody's after signing out.
     headers
         .entry(CACHE_CONTROL)
@@ -168,6 +177,23 @@ mod tests {
             ("sec-fetch-site", "cross-site"),
         ];
         assert!(post(&token));
+    }
+
+    #[test]
+    fn pictures_come_from_the_tile_server_and_from_nowhere_else() {
+        let pictures = |tiles: Option<&Tiles>| {
+            let policy = policy(tiles);
+            let policy = policy.to_str().expect("text");
+            let part = policy.split(';').find(|part| part.contains("img-src"));
+            part.expect("a rule for pictures").trim().to_owned()
+        };
+        assert_eq!(pictures(None), "img-src 'self' data:");
+        let tiles = |template| Tiles::new(template, "©", 19).expect("a template");
+        let elsewhere = tiles("https://tiles.example:8443/{z}/{x}/{y}.png");
+        let rule = "img-src 'self' data: https://tiles.example:8443";
+        assert_eq!(pictures(Some(&elsewhere)), rule);
+        let own = tiles("/tiles/{z}/{x}/{y}.png");
+        assert_eq!(pictures(Some(&own)), "img-src 'self' data:");
     }
 
     #[test]

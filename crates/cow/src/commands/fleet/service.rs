@@ -3,8 +3,10 @@
 use std::io;
 use std::time::Instant;
 
+use anyhow::Context;
 use fleet::serve::Prepared;
 use fleet::settings::Settings;
+use fleet::tiles::Tiles;
 use tokio_util::sync::CancellationToken;
 use transport::Trust;
 
@@ -17,7 +19,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     args.log.init();
     let mut stop = Stop::listen()?;
     let (json, until_input_ends) = (args.json, args.until_input_ends);
-    let prepared = Prepared::new(args.settings()).await?;
+    let prepared = Prepared::new(args.settings()?).await?;
     let ready = Ready {
         ready: true,
         fleet: prepared.url().to_owned(),
@@ -48,11 +50,16 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
 }
 
 impl Args {
-    fn settings(self) -> Settings {
+    fn settings(self) -> anyhow::Result<Settings> {
         let database = self
             .database
             .map_or("sqlite:fleet.db".to_owned(), |text| text.0);
-        Settings {
+        let tiles = self.tiles.map(|template| {
+            let attribution = self.tiles_attribution.unwrap_or_default();
+            Tiles::new(&template, &attribution, self.tiles_max_zoom)
+                .with_context(|| format!("the address of map tiles, {template:?}, cannot be used"))
+        });
+        Ok(Settings {
             listen: self.listen,
             public_url: self.public_url.unwrap_or_default(),
             behind_proxy: self.behind_proxy,
@@ -68,7 +75,8 @@ impl Args {
             reserved_soon_s: self.reserved_soon,
             no_show_after_s: self.no_show_after,
             history_days: self.history_days,
-        }
+            tiles: tiles.transpose()?,
+        })
     }
 }
 
