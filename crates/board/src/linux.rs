@@ -1,5 +1,5 @@
-//! The board of a machine that runs Linux: GPIO lines through the kernel's character device, gauges on I2C, and what
-//! the kernel itself measures.
+//! The board of a machine that runs Linux: GPIO lines through the kernel's character device, gauges on I2C, a strip on SPI,
+//! and what the kernel itself measures.
 //!
 //! Nothing here knows a Raspberry Pi by its model: lines are found by the names the kernel gives them, so the same
 //! specification holds for a Pi 3, 4 and 5. Everything is opened when it is first used, and again after a failure, so a
@@ -18,6 +18,7 @@ mod pwm;
 mod ranger;
 mod sensor;
 mod spec;
+mod strip;
 mod thermometer;
 mod turn;
 

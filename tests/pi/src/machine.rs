@@ -1,4 +1,4 @@
-//! The machine's devices: simulated GPIO lines with names, and later an I2C bus.
+//! The machine's devices: simulated GPIO lines with names, and later an I2C bus and an SPI bus.
 
 use std::ffi::CString;
 use std::fs::{self, File};
@@ -10,7 +10,10 @@ use rustix::mount::{MountFlags, mount};
 use rustix::system::finit_module;
 
 /// The names the lines have, as a Pi's device tree gives them.
-pub(crate) const LINES: [(u32, &str); 4] = [
+pub(crate) const LINES: [(u32, &str); 7] = [
+    (8, "GPIO8"),
+    (10, "GPIO10"),
+    (11, "GPIO11"),
     (17, "GPIO17"),
     (23, "GPIO23"),
     (24, "GPIO24"),
@@ -20,6 +23,8 @@ pub(crate) const LINES: [(u32, &str); 4] = [
 /// What the lines are for.
 pub(crate) const TRIGGER: u32 = 23;
 pub(crate) const ECHO: u32 = 24;
+pub(crate) const DATA: u32 = 10;
+pub(crate) const CLOCK: u32 = 11;
 
 /// A machine with a GPIO chip of 54 lines, as a Pi's.
 #[derive(Debug)]
@@ -67,6 +72,13 @@ impl Machine {
         load("i2c-smbus", "")?;
         load("i2c-dev", "")?;
         load("i2c-stub", &format!("chip_addr={addresses}"))
+    }
+
+    /// The SPI bus of a strip appears, on lines of the chip.
+    pub(crate) fn plug_in_strip(&self) -> Result<()> {
+        load("spi-bitbang", "")?;
+        load("spi-gpio", "")?;
+        load("strip-bus", "")
     }
 }
 

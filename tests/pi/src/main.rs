@@ -1,4 +1,4 @@
-//! The first process of an emulated machine: makes its GPIO and I2C, plays the sensor, and holds the board's Linux
+//! The first process of an emulated machine: makes its GPIO, I2C and SPI, plays the sensor, and holds the board's Linux
 //! adapters against what it played.
 //!
 //! Prints one line for each check and `N passed, N failed` as the last one, then turns the machine off. `run` beside
@@ -10,6 +10,8 @@ mod gauges;
 mod lamps;
 mod machine;
 mod sensor;
+mod strips;
+mod trace;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -75,6 +77,7 @@ fn run() -> anyhow::Result<Checks> {
             let mut checks = Checks::default();
             echoes::check(&machine, &mut checks).await?;
             lamps::check(&machine, &mut checks).await;
+            strips::check(&machine, &mut checks).await;
             gauges::check(&machine, &mut checks).await;
             Ok(checks)
         })

@@ -1,21 +1,17 @@
 //! An HC-SR04 seen from its own side: it watches the trigger, and drives the echo.
 //!
-//! The trigger is an output of the chip, so no interrupt tells of it; the kernel's trace event `gpio_value` tells of every
-//! write to it, however short the pulse.
+//! The trigger is an output of the chip: the kernel's trace tells of its pulses.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rustix::fs::OFlags;
 
 use crate::machine::{ECHO, Machine, TRIGGER};
-
-const TRACE: &str = "/sys/kernel/tracing/instances/sensor";
+use crate::trace::Watch;
 
 /// From the trigger's end to the echo's beginning, as on the real one.
 const BURST: Duration = Duration::from_micros(450);
@@ -45,7 +41,7 @@ pub(crate) struct Sensor {
 impl Sensor {
     /// Looks at the trigger every `look`, which costs the machine's only processor time each time.
     pub(crate) fn start(machine: &Machine, look: Duration) -> Result<Self> {
-        let watch = Watch::new(machine.base + TRIGGER)?;
+        let watch = Watch::new("sensor", &[machine.base + TRIGGER])?;
         let echo = OpenOptions::new()
             .write(true)
             .open(machine.lines.join(format!("sim_gpio{ECHO}/pull")))?;
@@ -87,7 +83,7 @@ fn play(
     let mut high = false;
     loop {
         let mut fired = false;
-        for level in watch.levels()? {
+        for (_, level) in watch.levels()? {
             fired |= high && !level;
             high = level;
         }
@@ -118,50 +114,5 @@ fn sleep_until(moment: Instant) {
     }
     while Instant::now() < moment {
         std::hint::spin_loop();
-    }
-}
-
-/// The levels written to one line.
-struct Watch {
-    pipe: File,
-    text: String,
-    key: String,
-}
-
-impl Watch {
-    fn new(line: u32) -> Result<Self> {
-        fs::create_dir_all(TRACE).context("tracefs")?;
-        let event = format!("{TRACE}/events/gpio/gpio_value");
-        fs::write(
-            format!("{event}/filter"),
-            format!("gpio == {line} && get == 0"),
-        )?;
-        fs::write(format!("{event}/enable"), "1")?;
-        let pipe = OpenOptions::new()
-            .read(true)
-            .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-            .open(format!("{TRACE}/trace_pipe"))?;
-        Ok(Self {
-            pipe,
-            text: String::new(),
-            key: format!("gpio_value: {line} set "),
-        })
-    }
-
-    fn levels(&mut self) -> Result<Vec<bool>> {
-        let mut room = [0; 4096];
-        match self.pipe.read(&mut room) {
-            Ok(read) => self.text.push_str(&String::from_utf8_lossy(&room[..read])),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error.into()),
-        }
-        let mut levels = Vec::new();
-        while let Some(end) = self.text.find('\n') {
-            let line: String = self.text.drain(..=end).collect();
-            if let Some((_, level)) = line.split_once(&self.key) {
-                levels.push(level.trim() == "1");
-            }
-        }
-        Ok(levels)
     }
 }

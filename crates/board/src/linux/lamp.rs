@@ -1,4 +1,4 @@
-//! The lamp on GPIO lines or PWM channels: two LEDs, or one of three colours.
+//! The lamp: two LEDs or one of three colours on GPIO lines or PWM channels, or a strip.
 
 use std::fmt;
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::line::{Line, Output};
 use super::pwm::Pwm;
+use super::strip::{Strip, StripSpec};
 use crate::{BoardError, Colour, Lamp};
 
 /// Where one of the lamp's channels is.
@@ -25,6 +26,8 @@ pub(crate) struct LampSpec {
     pub(crate) red: Option<ChannelSpec>,
     pub(crate) green: Option<ChannelSpec>,
     pub(crate) blue: Option<ChannelSpec>,
+    /// In place of the channels.
+    pub(crate) strip: Option<StripSpec>,
     /// The lamp shines when its lines are low.
     pub(crate) active_low: bool,
     /// It keeps its colour when the module stops.
@@ -35,7 +38,13 @@ pub(crate) struct LampSpec {
 #[derive(Debug)]
 pub(crate) struct LinuxLamp {
     spec: LampSpec,
-    channels: Option<[Option<Channel>; 3]>,
+    light: Option<Light>,
+}
+
+#[derive(Debug)]
+enum Light {
+    Channels([Option<Channel>; 3]),
+    Strip(Strip),
 }
 
 #[derive(Debug)]
@@ -72,7 +81,7 @@ impl fmt::Display for ChannelSpec {
 
 impl LampSpec {
     pub(crate) const fn is_empty(&self) -> bool {
-        self.red.is_none() && self.green.is_none() && self.blue.is_none()
+        self.red.is_none() && self.green.is_none() && self.blue.is_none() && self.strip.is_none()
     }
 
     /// What the lamp's red, green and blue shine with for `colour`. Without a blue LED, what is mostly blue is green: a
@@ -98,49 +107,48 @@ fn is_on(share: u8, shares: [u8; 3]) -> bool {
 
 impl LinuxLamp {
     pub(crate) const fn new(spec: LampSpec) -> Self {
-        Self {
-            spec,
-            channels: None,
-        }
+        Self { spec, light: None }
     }
 
-    fn open(&self) -> Result<[Option<Channel>; 3], BoardError> {
+    fn open(&self) -> Result<Light, BoardError> {
         if self.spec.is_empty() {
             return Err(BoardError::Fault {
                 reason: "the board's specification names no lamp: add green=GPIO17,red=GPIO27"
                     .to_owned(),
             });
         }
+        if let Some(strip) = &self.spec.strip {
+            return Strip::open(strip).map(Light::Strip);
+        }
         let open = |spec: &Option<ChannelSpec>, name: &str| {
             spec.as_ref()
                 .map(|spec| Channel::open(spec, name, self.spec.active_low))
                 .transpose()
         };
-        Ok([
+        Ok(Light::Channels([
             open(&self.spec.red, "lamp red")?,
             open(&self.spec.green, "lamp green")?,
             open(&self.spec.blue, "lamp blue")?,
-        ])
+        ]))
     }
 
     fn show(&mut self, colour: Colour) -> Result<(), BoardError> {
-        let channels = match self.channels.take() {
-            Some(channels) => channels,
+        let mut light = match self.light.take() {
+            Some(light) => light,
             None => self.open()?,
         };
-        let shares = self.spec.shares(colour);
-        for (channel, share) in channels.iter().zip(shares) {
-            match channel {
-                None => {}
-                Some(Channel::Line(output)) => output.set(is_on(share, shares))?,
-                Some(Channel::Pwm {
-                    pwm,
-                    inverted: true,
-                }) => pwm.set(255 - share)?,
-                Some(Channel::Pwm { pwm, .. }) => pwm.set(share)?,
+        match &mut light {
+            Light::Strip(strip) => strip.set(colour)?,
+            Light::Channels(channels) => {
+                let shares = self.spec.shares(colour);
+                for (channel, share) in channels.iter().zip(shares) {
+                    if let Some(channel) = channel {
+                        channel.set(share, is_on(share, shares))?;
+                    }
+                }
             }
         }
-        self.channels = Some(channels);
+        self.light = Some(light);
         Ok(())
     }
 }
@@ -153,7 +161,7 @@ impl Lamp for LinuxLamp {
 
 impl Drop for LinuxLamp {
     fn drop(&mut self) {
-        if self.channels.is_some() && !self.spec.stays {
+        if self.light.is_some() && !self.spec.stays {
             // Nobody is left to be told of a failure.
             let _ = self.show(Colour::OFF);
         }
@@ -172,6 +180,14 @@ impl Channel {
                     inverted: active_low,
                 })
             }
+        }
+    }
+
+    /// Shines with `share` of 255, or is on or off where that is all it can.
+    fn set(&self, share: u8, is_on: bool) -> Result<(), BoardError> {
+        match self {
+            Self::Line(output) => output.set(is_on),
+            Self::Pwm { pwm, inverted } => pwm.set(if *inverted { 255 - share } else { share }),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What this machine has for a bay, and what is missing. Only reads: whoever else uses a part is not disturbed.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::path::Path;
 
 use gpiocdev::chip::{Chip as GpioChip, chips};
@@ -13,7 +13,7 @@ use super::{iio, thermometer};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// `machine`, `lines`, `ranger`, `gauge` or `thermometer`.
+    /// `machine`, `lines`, `ranger`, `lamp`, `gauge` or `thermometer`.
     pub part: &'static str,
     /// Whether it is there and may be used.
     pub found: bool,
@@ -39,6 +39,7 @@ pub fn probe() -> Vec<Finding> {
             "no driver srf04, which is no fault: two lines do as well (trigger=GPIO23,echo=GPIO24)",
         ),
     });
+    findings.extend(strips());
     findings.extend(gauges());
     findings.extend(
         thermometer::probe(root)
@@ -110,6 +111,49 @@ fn lines() -> Vec<Finding> {
         .collect()
 }
 
+/// Opening a bus sends nothing: whatever hangs on it shows what it showed.
+fn strips() -> Vec<Finding> {
+    let devices = nodes("spidev");
+    if devices.is_empty() {
+        return vec![missing(
+            "lamp",
+            "no /dev/spidev*, which is no fault: LEDs do on lines (green=GPIO17,red=GPIO27); a strip needs dtparam=spi=on",
+        )];
+    }
+    devices
+        .iter()
+        .map(|device| {
+            let path = Path::new("/dev").join(format!("spidev{device}"));
+            match OpenOptions::new().write(true).open(&path) {
+                Ok(_) => found(
+                    "lamp",
+                    format!(
+                        "{}, for a strip: strip=spidev{device},leds=8",
+                        path.display()
+                    ),
+                ),
+                Err(error) => missing(
+                    "lamp",
+                    format!(
+                        "{}: {error}; for a strip, the user has to be in the device's group, spi",
+                        path.display()
+                    ),
+                ),
+            }
+        })
+        .collect()
+}
+
+/// What follows a prefix in the names of `/dev`, sorted.
+fn nodes(prefix: &str) -> Vec<String> {
+    let entries = fs::read_dir("/dev").into_iter().flatten().flatten();
+    let mut nodes: Vec<String> = entries
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_prefix(prefix)?.to_owned()))
+        .collect();
+    nodes.sort_unstable();
+    nodes
+}
+
 fn gauges() -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Ok(reading) = gauge::kernel() {
@@ -121,18 +165,9 @@ fn gauges() -> Vec<Finding> {
             ),
         ));
     }
-    let mut buses: Vec<u32> = fs::read_dir("/dev")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| {
-            entry
-                .file_name()
-                .to_str()?
-                .strip_prefix("i2c-")?
-                .parse()
-                .ok()
-        })
+    let mut buses: Vec<u32> = nodes("i2c-")
+        .iter()
+        .filter_map(|bus| bus.parse().ok())
         .collect();
     buses.sort_unstable();
     for bus in &buses {
@@ -185,7 +220,7 @@ mod tests {
     #[test]
     fn every_part_is_told_of() {
         let findings = probe();
-        for part in ["machine", "lines", "ranger", "gauge", "thermometer"] {
+        for part in ["machine", "lines", "ranger", "lamp", "gauge", "thermometer"] {
             assert!(
                 findings.iter().any(|finding| finding.part == part),
                 "{part}"

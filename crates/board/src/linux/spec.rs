@@ -10,6 +10,7 @@ use super::gauge::{Chip, GaugeSpec};
 use super::lamp::{ChannelSpec, LampSpec};
 use super::ranger::RangerSpec;
 use super::sensor::Sensor;
+use super::strip::{MOST_LEDS, SpiDevice, StripSpec};
 use super::thermometer::ThermometerSpec;
 
 /// The bus on the Pi's header.
@@ -34,7 +35,7 @@ pub struct SpecError {
     pub reason: String,
 }
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "ranger",
     "trigger",
     "echo",
@@ -43,6 +44,8 @@ const KEYS: [&str; 16] = [
     "red",
     "green",
     "blue",
+    "strip",
+    "leds",
     "active-low",
     "at-exit",
     "gauge",
@@ -101,6 +104,18 @@ fn ranger(pairs: &mut Pairs<'_>) -> Result<RangerSpec, SpecError> {
 }
 
 fn lamp(pairs: &mut Pairs<'_>) -> Result<LampSpec, SpecError> {
+    let stays = pairs
+        .choice("at-exit", &[("off", false), ("stay", true)])?
+        .unwrap_or_default();
+    if let Some(device) = pairs.parsed::<SpiDevice>("strip")? {
+        let leds = pairs.whole("leds", 1..=MOST_LEDS)?;
+        let leds = leds.ok_or_else(|| wrong("leds", "is missing: as in leds=8"))?;
+        return Ok(LampSpec {
+            strip: Some(StripSpec { device, leds }),
+            stays,
+            ..LampSpec::default()
+        });
+    }
     let lamp = LampSpec {
         red: pairs.parsed::<ChannelSpec>("red")?,
         green: pairs.parsed("green")?,
@@ -108,9 +123,8 @@ fn lamp(pairs: &mut Pairs<'_>) -> Result<LampSpec, SpecError> {
         active_low: pairs
             .choice("active-low", &[("yes", true), ("no", false)])?
             .unwrap_or_default(),
-        stays: pairs
-            .choice("at-exit", &[("off", false), ("stay", true)])?
-            .unwrap_or_default(),
+        stays,
+        strip: None,
     };
     if lamp.blue.is_some() && (lamp.red.is_none() || lamp.green.is_none()) {
         return Err(wrong("blue", "needs red and green beside it"));
@@ -338,6 +352,10 @@ mod tests {
             Ok(RangerSpec::Iio)
         );
         assert!(read("").is_ok());
+        let strip = read("strip=spidev0.0,leds=8,at-exit=stay").map(|spec| spec.lamp);
+        assert!(
+            strip.is_ok_and(|lamp| lamp.strip.is_some_and(|strip| strip.leds == 8) && lamp.stays)
+        );
     }
 
     #[test]
@@ -371,6 +389,11 @@ mod tests {
                 "active-low",
                 "must be one of yes, no",
             ),
+            ("strip=8,leds=8", "strip", "as in spidev0.0"),
+            ("strip=spidev0.0", "leds", "is missing"),
+            ("strip=spidev0.0,leds=152", "leds", "from 1 to 151"),
+            ("strip=spidev0.0,leds=8,red=GPIO27", "red", "not named here"),
+            ("leds=8", "leds", "not named here"),
             ("gauge=fuel", "gauge", "must be one of sbs"),
             ("gauge=sbs,address=11", "address", "0x03 to 0x77"),
             ("gauge=sbs,address=0x90", "address", "0x03 to 0x77"),

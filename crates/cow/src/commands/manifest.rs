@@ -59,6 +59,9 @@ pub(crate) struct BoardArgs {
     /// The number of its group i2c [default: 994, as in Raspberry Pi OS 12]
     #[arg(long, value_name = "GID", requires = "board")]
     i2c_group: Option<u32>,
+    /// The number of its group spi, for a strip [default: 995, as in Raspberry Pi OS 12]
+    #[arg(long, value_name = "GID", requires = "board")]
+    spi_group: Option<u32>,
 }
 
 /// A template's directory: its modules, and the variables that hold there.
@@ -114,6 +117,7 @@ impl BoardArgs {
             gpio_chip: self.gpio_chip.unwrap_or(usual.gpio_chip),
             gpio_group: self.gpio_group.unwrap_or(usual.gpio_group),
             i2c_group: self.i2c_group.unwrap_or(usual.i2c_group),
+            spi_group: self.spi_group.unwrap_or(usual.spi_group),
             wiring: self.wiring.unwrap_or(usual.wiring),
         })
     }

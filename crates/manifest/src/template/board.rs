@@ -36,6 +36,8 @@ pub struct Board {
     pub gpio_group: u32,
     /// Whose group `/dev/i2c-1` is on the host, by its number.
     pub i2c_group: u32,
+    /// Whose group `/dev/spidev*` are on the host, by its number.
+    pub spi_group: u32,
     /// What is wired to it, as `BAY_BOARD` has it after `linux:`.
     pub wiring: String,
 }
@@ -47,6 +49,8 @@ pub(super) enum Device {
     Gpio,
     /// `i2c`: the bus of the header.
     I2c,
+    /// `lamp`: the chip of the header, or the bus of a strip, as the board is wired.
+    Lamp,
 }
 
 impl Model {
@@ -74,6 +78,7 @@ impl Model {
             gpio_chip: 0,
             gpio_group: 993,
             i2c_group: 994,
+            spi_group: 995,
             wiring: WIRING.to_owned(),
         }
     }
@@ -85,8 +90,20 @@ impl Model {
     }
 }
 
+impl Board {
+    /// The SPI device of the strip that is wired to it: `spidev0.0`.
+    fn strip(&self) -> Option<&str> {
+        let mut pairs = self.wiring.split(',');
+        pairs.find_map(|pair| pair.trim().strip_prefix("strip="))
+    }
+}
+
 impl Device {
-    const NAMES: [(&'static str, Self); 2] = [("gpio", Self::Gpio), ("i2c", Self::I2c)];
+    const NAMES: [(&'static str, Self); 3] = [
+        ("gpio", Self::Gpio),
+        ("i2c", Self::I2c),
+        ("lamp", Self::Lamp),
+    ];
 
     /// The device of a name.
     ///
@@ -100,19 +117,16 @@ impl Device {
             .ok_or_else(|| format!("there are {}", Self::NAMES.map(|(name, _)| name).join(", ")))
     }
 
-    fn node(self, board: &Board) -> String {
-        match self {
-            Self::Gpio => format!("/dev/gpiochip{}", board.gpio_chip),
-            Self::I2c => "/dev/i2c-1".to_owned(),
+    /// Its node, and the number of the node's group.
+    fn node(self, board: &Board) -> (String, u32) {
+        match (self, board.strip()) {
+            (Self::I2c, _) => ("/dev/i2c-1".to_owned(), board.i2c_group),
+            (Self::Lamp, Some(strip)) => (format!("/dev/{strip}"), board.spi_group),
+            (Self::Gpio, _) | (Self::Lamp, None) => (
+                format!("/dev/gpiochip{}", board.gpio_chip),
+                board.gpio_group,
+            ),
         }
-    }
-
-    fn group(self, board: &Board) -> String {
-        match self {
-            Self::Gpio => board.gpio_group,
-            Self::I2c => board.i2c_group,
-        }
-        .to_string()
     }
 }
 
@@ -228,10 +242,10 @@ fn unbind(host: &mut Map<String, Json>, socket: &Path) {
 
 fn give(host: &mut Map<String, Json>, devices: &[Device], board: &Board) {
     for device in devices {
-        let node = device.node(board);
+        let (node, group) = device.node(board);
         let given = json!({"PathOnHost": node, "PathInContainer": node, "CgroupPermissions": "rw"});
         add(host, "Devices", given);
-        add(host, "GroupAdd", device.group(board).into());
+        add(host, "GroupAdd", group.to_string().into());
     }
     for (key, value) in [
         ("CapDrop", json!(["ALL"])),
@@ -288,6 +302,20 @@ mod tests {
                 "SecurityOpt": ["no-new-privileges:true"],
             }})
         );
+    }
+
+    #[test]
+    fn a_lamp_is_on_lines_or_on_a_bus() {
+        let board = Model::Pi4.board();
+        let chip = ("/dev/gpiochip0".to_owned(), 993);
+        assert_eq!(Device::Lamp.node(&board), chip);
+        let wiring = "trigger=GPIO23,echo=GPIO24, strip=spidev0.1,leds=8".to_owned();
+        let board = Board { wiring, ..board };
+        assert_eq!(
+            Device::Lamp.node(&board),
+            ("/dev/spidev0.1".to_owned(), 995)
+        );
+        assert_eq!(Device::Gpio.node(&board), chip);
     }
 
     #[test]
