@@ -106,56 +106,52 @@ prepare_zig() {
     cp docker/requirements.txt "$tools/installed.txt"
 }
 
-compile() {
-    local triple=$1 name packages=()
-    shift
-    for name in "$@"; do
-        # shellcheck disable=SC2046 # A package, and an option or none.
-        packages+=(--package $(package_of "$name"))
+# One line for each call of cargo: an architecture, and the images whose programs it makes.
+plan() {
+    local arch image chosen
+    for arch in "${arches[@]}"; do
+        chosen=()
+        for image in "${images[@]}"; do is_cow "$image" || chosen+=("$image"); done
+        if ((${#chosen[@]} > 0)); then echo "$arch ${chosen[*]}"; fi
+        for image in cow fleet; do
+            if among "$image" "${images[@]}"; then echo "$arch $image"; fi
+        done
     done
-    echo "== $* for $triple"
+}
+
+compile() {
+    local arch=$1 triple options
+    shift
+    triple=$(triple_of "$arch" "$1")
+    read -ra options < <(options_of "$1")
+    is_cow "$1" || options+=("${@/#/--bin=}")
+    local cargo=(--locked --profile module --target "$triple" "${options[@]}")
     if [[ $triple == *-gnu ]]; then
-        cargo build --locked --profile module --target "$triple" "${packages[@]}"
+        cargo build "${cargo[@]}"
         return
     fi
     prepare_zig
     if has_library "$triple"; then
-        cargo zigbuild --locked --profile module --target "$triple" "${packages[@]}"
+        cargo zigbuild "${cargo[@]}"
     else
         RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Clink-self-contained=no \
-            cargo zigbuild -Zbuild-std=std,panic_abort --locked --profile module --target "$triple" "${packages[@]}"
+            cargo zigbuild -Zbuild-std=std,panic_abort "${cargo[@]}"
     fi
 }
 
-compile_all() {
-    local arch image chosen
-    for arch in "${arches[@]}"; do
-        chosen=()
-        for image in "${images[@]}"; do
-            is_cow "$image" || chosen+=("$image")
-        done
-        if ((${#chosen[@]} > 0)); then compile "$(triple_of "$arch" module)" "${chosen[@]}"; fi
-        for image in cow fleet; do
-            among "$image" "${images[@]}" || continue
-            compile "$(triple_of "$arch" "$image")" "$image"
-            # The other one has the same name.
-            cp "target/$(triple_of "$arch" "$image")/module/cow" "target/$(triple_of "$arch" "$image")/module/cow.$image"
-        done
-    done
-}
-
-# What an image holds. Nothing but its state is written to, by whatever user it is run as.
+# What an image holds, once its program is compiled: the next one may have the same name. Nothing but its state is
+# written to, by whatever user it is run as.
 lay_out() {
-    local arch=$1 image=$2 triple root state package features built=$2
-    read -r package features < <(package_of "$image")
+    local arch=$1 image=$2 triple root state built options
     triple=$(triple_of "$arch" "$image")
     root=$layout/$arch/$image
     state=$root/$(is_cow "$image" && echo state || echo var/lib/bay)
-    if is_cow "$image"; then built=cow.$image; fi
+    built=$(is_cow "$image" && echo cow || echo "$image")
+    read -ra options < <(options_of "$image")
     rm -rf "$root"
     mkdir -p "$root/bin" "$state"
     install -m 755 "target/$triple/module/$built" "$root/bin/$(program_of "$image")"
-    python3 docker/sbom.py "$package" "$triple" ${features:+"$features"} >"$root/sbom.cdx.json"
+    python3 docker/sbom.py "$built" "$triple" "${options[@]}" >"$root/sbom.cdx.json"
     chmod -R a+rX "$root"
     chmod 1777 "$state"
 }
@@ -191,8 +187,15 @@ build_image() {
         { cat "$scratch/build" >&2 && exit 1; }
 }
 
-# What cargo is told to build.
-package_of() { case $1 in cow) echo cow --no-default-features ;; fleet) echo cow ;; *) echo "$1" ;; esac }
+# What cargo is told to build. All modules decide what the crates they share can do, so that each is the same whatever
+# is made beside it.
+options_of() {
+    case $1 in
+        cow) echo --package=cow --no-default-features ;;
+        fleet) echo --package=cow ;;
+        *) echo "${modules[@]/#/--package=}" ;;
+    esac
+}
 
 target_of() { is_cow "$1" && echo "$1" || echo module; }
 
@@ -226,15 +229,25 @@ print_sizes() {
     [[ -z $over ]] || { echo "too large:$over" >&2 && exit 1; }
 }
 
+minutes() { printf '%d:%02d min' $((SECONDS / 60)) $((SECONDS % 60)); }
+
+# What is compiled stays, so a run that was cut short goes on where it was; what is laid out and built is whole.
 check_needs
-compile_all
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-for arch in "${arches[@]}"; do
-    if [[ -z $programs_only ]]; then load_base "$arch"; fi
-    for image in "${images[@]}"; do
+if [[ -z $programs_only ]]; then
+    for arch in "${arches[@]}"; do load_base "$arch"; done
+fi
+mapfile -t steps < <(plan)
+for at in "${!steps[@]}"; do
+    read -ra step <<<"${steps[at]}"
+    arch=${step[0]}
+    printf '== %s of %s: %s for %s, after %s\n' $((at + 1)) ${#steps[@]} "${step[*]:1}" "$arch" "$(minutes)"
+    compile "${step[@]}"
+    for image in "${step[@]:1}"; do
         lay_out "$arch" "$image"
         if [[ -z $programs_only ]]; then build_image "$arch" "$image"; fi
     done
 done
+printf '== made in %s\n' "$(minutes)"
 print_sizes

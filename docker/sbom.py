@@ -1,7 +1,7 @@
-"""Writes the bill of materials of a program, CycloneDX 1.6 in JSON: docker/sbom.py PACKAGE TRIPLE [FEATURES OPTION]…
+"""Writes the bill of materials of a program, CycloneDX 1.6 in JSON: docker/sbom.py PACKAGE TRIPLE CARGO OPTION…
 
-It lists the crates that are in the program: not those that only help to build it. The same source and target give the
-same text.
+The options are those the program was built with: packages that are built together, and features. It lists the crates
+that are in the program: not those that only help to build it. The same source and target give the same text.
 """
 
 import json
@@ -16,16 +16,21 @@ ROOT = Path(__file__).resolve().parent.parent
 LINE = re.compile(r"(\d+)(\S+) v(\S+)((?: \([^)]*\))*)\|(.*)")
 
 
-def crates_of(package: str, triple: str, features: list) -> tuple[tuple, dict, dict]:
+def crates_of(package: str, triple: str, options: list) -> tuple[tuple, dict, dict]:
     """The program's crate; the licence and what it is made of, for every crate as name and version."""
     tree = subprocess.run(
-        ["cargo", "tree", "--locked", "--package", package, "--target", triple, *features, "--edges", "normal", "--no-dedupe",
-         "--prefix", "depth", "--format", "{p}|{l}"],
+        ["cargo", "tree", "--locked", "--target", triple, *options, "--edges", "normal", "--no-dedupe", "--prefix", "depth",
+         "--format", "{p}|{l}"],
         cwd=ROOT, check=True, capture_output=True, text=True,
     ).stdout
     licences, needs, above = {}, {}, []
-    for line in tree.splitlines():
+    is_program = False
+    for line in filter(None, tree.splitlines()):
         depth, name, version, notes, licence = LINE.match(line).groups()
+        if depth == "0":
+            is_program = name == package
+        if not is_program:
+            continue
         crate = (name, version)
         del above[int(depth):]
         # A macro runs while the program is built, and so does all it is made of.
@@ -62,8 +67,8 @@ def reference(crate: tuple) -> str:
     return "pkg:cargo/{}@{}".format(*crate)
 
 
-def main(package: str, triple: str, *features: str) -> None:
-    program, licences, needs = crates_of(package, triple, list(features))
+def main(package: str, triple: str, *options: str) -> None:
+    program, licences, needs = crates_of(package, triple, list(options))
     known = checksums()
     described = {
         crate: component(crate, licence, known.get(crate), "application" if crate == program else "library")
@@ -87,6 +92,6 @@ def main(package: str, triple: str, *features: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
-        sys.exit("usage: docker/sbom.py PACKAGE TRIPLE [FEATURES OPTION]…")
+    if len(sys.argv) < 4:
+        sys.exit("usage: docker/sbom.py PACKAGE TRIPLE CARGO OPTION…")
     main(*sys.argv[1:])
