@@ -3,6 +3,8 @@
 //! - [`ngsi`]: NGSI-LD entities of the Smart Data Models `ParkingSpot` and `OnStreetParking`;
 //! - [`datex`]: DATEX II v3 parking publications, a table of what there is and its status.
 //!
+//! Tests hold every state of a bay against the rules of the published schemas.
+//!
 //! A project's bays are open to everybody once it is published; whoever signs in reads all they see. Nobody's booking,
 //! device or name is in them, and a bay that is reserved is not offered as free.
 
@@ -13,10 +15,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -58,73 +60,109 @@ pub struct PlaceFilter {
     pub project_id: Option<String>,
 }
 
+/// How entities are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum Representation {
+    /// With what each member is, and when it was observed.
+    Normalized,
+    /// Members as plain values, which the models' JSON schemas describe.
+    KeyValues,
+}
+
+/// Which entities, and how.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub struct EntityFilter {
+    /// Of this project only.
+    pub project_id: Option<String>,
+    /// `keyValues` for plain values (ETSI GS CIM 009, 6.3.7); `normalized` unless it is said.
+    #[param(inline)]
+    pub options: Option<Representation>,
+}
+
 const NGSI: &str = "application/ld+json";
 const XML: &str = "application/xml; charset=utf-8";
 
 /// Each bay as an NGSI-LD entity `ParkingSpot`.
-#[utoipa::path(get, path = "/open-data/ngsi-ld/parking-spots", tag = "open data", params(PlaceFilter), security(()), responses(
+#[utoipa::path(get, path = "/open-data/ngsi-ld/parking-spots", tag = "open data", params(EntityFilter), security(()), responses(
     (status = 200, body = serde_json::Value, content_type = "application/ld+json"),
 ))]
 async fn spots(
     State(app): State<App>,
     headers: HeaderMap,
-    Query(filter): Query<PlaceFilter>,
+    Query(filter): Query<EntityFilter>,
 ) -> Result<Response, Problem> {
-    let places = places(&app, &headers, &filter).await?;
-    let entities: Vec<_> = places.iter().flat_map(ngsi::spots).collect();
-    Ok(([(header::CONTENT_TYPE, NGSI)], json!(entities).to_string()).into_response())
+    let places = places(&app, &headers, filter.project_id.as_ref()).await?;
+    let entities = places.iter().flat_map(ngsi::spots);
+    Ok(answer(entities, filter.options))
 }
 
 /// Each project as an NGSI-LD entity `OnStreetParking`, with how many bays are free.
-#[utoipa::path(get, path = "/open-data/ngsi-ld/on-street-parkings", tag = "open data", params(PlaceFilter), security(()), responses(
+#[utoipa::path(get, path = "/open-data/ngsi-ld/on-street-parkings", tag = "open data", params(EntityFilter), security(()), responses(
     (status = 200, body = serde_json::Value, content_type = "application/ld+json"),
 ))]
 async fn streets(
     State(app): State<App>,
     headers: HeaderMap,
-    Query(filter): Query<PlaceFilter>,
+    Query(filter): Query<EntityFilter>,
 ) -> Result<Response, Problem> {
-    let places = places(&app, &headers, &filter).await?;
+    let places = places(&app, &headers, filter.project_id.as_ref()).await?;
     let now = app.now();
-    let entities: Vec<_> = places
-        .iter()
-        .filter_map(|place| ngsi::street(place, now))
-        .collect();
-    Ok(([(header::CONTENT_TYPE, NGSI)], json!(entities).to_string()).into_response())
+    let entities = places.iter().filter_map(|place| ngsi::street(place, now));
+    Ok(answer(entities, filter.options))
 }
 
-/// What there is, as a DATEX II `ParkingTablePublication`.
+fn answer(entities: impl Iterator<Item = Value>, options: Option<Representation>) -> Response {
+    let entities: Vec<Value> = match options {
+        Some(Representation::KeyValues) => entities.map(ngsi::key_values).collect(),
+        Some(Representation::Normalized) | None => entities.collect(),
+    };
+    ([(header::CONTENT_TYPE, NGSI)], json!(entities).to_string()).into_response()
+}
+
+/// What there is, as a DATEX II `ParkingTablePublication`. 404 when there is nothing: one without a place is none.
 #[utoipa::path(get, path = "/open-data/datex2/table.xml", tag = "open data", params(PlaceFilter), security(()), responses(
     (status = 200, content_type = "application/xml"),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn table(
     State(app): State<App>,
     headers: HeaderMap,
     Query(filter): Query<PlaceFilter>,
 ) -> Result<Response, Problem> {
-    let places = places(&app, &headers, &filter).await?;
-    Ok((
-        [(header::CONTENT_TYPE, XML)],
-        datex::table(&places, app.now()),
-    )
-        .into_response())
+    let places = places(&app, &headers, filter.project_id.as_ref()).await?;
+    publication(datex::table(&places, creator(&app), app.now()))
 }
 
-/// How it is, as a DATEX II `ParkingStatusPublication`.
+/// How it is, as a DATEX II `ParkingStatusPublication`. 404 when there is nothing.
 #[utoipa::path(get, path = "/open-data/datex2/status.xml", tag = "open data", params(PlaceFilter), security(()), responses(
     (status = 200, content_type = "application/xml"),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]
 async fn status(
     State(app): State<App>,
     headers: HeaderMap,
     Query(filter): Query<PlaceFilter>,
 ) -> Result<Response, Problem> {
-    let places = places(&app, &headers, &filter).await?;
-    Ok((
-        [(header::CONTENT_TYPE, XML)],
-        datex::status(&places, app.now()),
-    )
-        .into_response())
+    let places = places(&app, &headers, filter.project_id.as_ref()).await?;
+    publication(datex::status(&places, creator(&app), app.now()))
+}
+
+fn creator(app: &App) -> datex::Creator<'_> {
+    datex::Creator {
+        country: &app.settings.country,
+        identifier: "cow-parking",
+    }
+}
+
+fn publication(xml: Option<String>) -> Result<Response, Problem> {
+    let xml = xml.ok_or_else(|| {
+        let detail = "No bay is published, or none of that project.";
+        Problem::new(StatusCode::NOT_FOUND, "nothing-published", detail)
+    })?;
+    Ok(([(header::CONTENT_TYPE, XML)], xml).into_response())
 }
 
 /// Whether everybody may read a project's bays.
@@ -146,7 +184,7 @@ async fn publish(
     State(app): State<App>,
     Path(id): Path<String>,
     Json(wish): Json<Publishing>,
-) -> Result<axum::http::StatusCode, Problem> {
+) -> Result<StatusCode, Problem> {
     caller.at_least(Role::Operator)?;
     let mut tx = app.store.begin().await?;
     let row: Option<(String,)> = sqlx::query_as(
@@ -168,13 +206,13 @@ async fn publish(
     audit::record(&mut tx, Some(&caller), app.now(), action).await?;
     tx.tell(Kind::Project, id);
     tx.commit().await?;
-    Ok(axum::http::StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn places(
     app: &App,
     headers: &HeaderMap,
-    filter: &PlaceFilter,
+    project_id: Option<&String>,
 ) -> Result<Vec<Place>, Problem> {
     let caller = sessions::caller(headers, app).await?;
     let bays = app.lot().find(app, "", usize::MAX, |bay| {
@@ -182,11 +220,7 @@ async fn places(
             || caller
                 .as_ref()
                 .is_some_and(|caller| caller.sees(&bay.site.customer_id));
-        is_open
-            && filter
-                .project_id
-                .as_ref()
-                .is_none_or(|id| *id == bay.site.id)
+        is_open && project_id.is_none_or(|id| *id == bay.site.id)
     });
     let rules = Rules::from(&app.settings);
     let now = app.now();

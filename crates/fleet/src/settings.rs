@@ -38,6 +38,8 @@ pub struct Settings {
     pub reserved_soon_s: u32,
     /// A booking nobody came for is over so many seconds after its begin.
     pub no_show_after_s: u32,
+    /// The country in whose name open data is published: two capital letters of ISO 3166-1.
+    pub country: String,
     /// Days for which every change of occupancy is kept; after them only the hours' sums are.
     pub history_days: u32,
     /// Where the pictures of a street map come from; without, there is none.

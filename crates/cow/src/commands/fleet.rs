@@ -120,6 +120,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DAYS", env = "COW_FLEET_HISTORY_DAYS", default_value_t = 90,
         value_parser = clap::value_parser!(u32).range(1..=3650))]
     history_days: u32,
+    /// The country that open data is published for, as two letters
+    #[arg(long, value_name = "CODE", env = "COW_FLEET_COUNTRY", default_value = "BE", value_parser = country)]
+    country: String,
     /// Street maps: where a tile server has its pictures, with {z}, {x} and {y} in the address
     #[arg(
         long,
@@ -231,9 +234,26 @@ fn public_url(text: &str) -> Result<String, String> {
     }
 }
 
+/// Two letters of ISO 3166-1, as capitals.
+fn country(text: &str) -> Result<String, String> {
+    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        Ok(text.to_ascii_uppercase())
+    } else {
+        Err("write two letters, such as BE".to_owned())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_country_is_two_letters() {
+        assert_eq!(country("fr"), Ok("FR".to_owned()));
+        for wrong in ["", "F", "FRA", "F1", "é"] {
+            assert!(country(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn a_public_url_is_a_host() {

@@ -36,6 +36,23 @@ fn spot(bay: &Bay, state: &State) -> Option<Value> {
     Some(entity.into())
 }
 
+/// The same as plain values: what the models' JSON schemas describe.
+#[must_use]
+pub fn key_values(entity: Value) -> Value {
+    let Value::Object(members) = entity else {
+        return entity;
+    };
+    let plain = members.into_iter().map(|(name, mut member)| {
+        let value = match member.get("type").and_then(Value::as_str) {
+            Some("Property" | "GeoProperty") => member["value"].take(),
+            Some("Relationship") => member["object"].take(),
+            _ => member,
+        };
+        (name, value)
+    });
+    Value::Object(plain.collect())
+}
+
 /// A place, and how many of its bays are free. What nobody knows is not counted as free. `None` for one that is nowhere:
 /// the model wants a location.
 #[must_use]

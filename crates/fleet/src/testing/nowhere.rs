@@ -25,6 +25,7 @@ pub(crate) fn settings(database: String) -> Settings {
         silent_after_s: 6 * 3600,
         reserved_soon_s: 15 * 60,
         no_show_after_s: 15 * 60,
+        country: "BE".into(),
         history_days: 30,
         tiles: None,
     }

@@ -74,6 +74,7 @@ impl Args {
             silent_after_s: self.silent_after,
             reserved_soon_s: self.reserved_soon,
             no_show_after_s: self.no_show_after,
+            country: self.country,
             history_days: self.history_days,
             tiles: tiles.transpose()?,
         })
