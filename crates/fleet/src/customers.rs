@@ -45,15 +45,19 @@ pub struct Customer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewCustomer {
     /// How it is called: 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// Whom to ask.
     #[serde(default)]
+    #[schema(max_length = 200)]
     pub contact_name: String,
     /// Where to write.
     #[serde(default)]
+    #[schema(max_length = 200)]
     pub contact_email: String,
     /// Where to call.
     #[serde(default)]
+    #[schema(max_length = 200)]
     pub contact_phone: String,
 }
 
@@ -62,12 +66,16 @@ pub struct NewCustomer {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CustomerChange {
     /// How it is called: 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
     pub name: Option<String>,
     /// Whom to ask.
+    #[schema(max_length = 200)]
     pub contact_name: Option<String>,
     /// Where to write.
+    #[schema(max_length = 200)]
     pub contact_email: Option<String>,
     /// Where to call.
+    #[schema(max_length = 200)]
     pub contact_phone: Option<String>,
 }
 

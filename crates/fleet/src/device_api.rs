@@ -81,6 +81,7 @@ pub struct LightWish {
     /// How it moves: `steady` unless it is said.
     pub pattern: Option<String>,
     /// For how long, 0 to 3600: 60 unless it is said; 0 returns to the bay's state at once.
+    #[schema(maximum = 3600)]
     pub seconds: Option<u32>,
 }
 

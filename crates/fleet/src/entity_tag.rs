@@ -6,6 +6,9 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::problem::Problem;
 
@@ -35,6 +38,22 @@ impl IfMatch {
             Some(expected) if expected != version => Err(Problem::changed()),
             _ => Ok(()),
         }
+    }
+}
+
+/// As the description of the API says it.
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        let parameter = ParameterBuilder::new()
+            .name("If-Match")
+            .parameter_in(ParameterIn::Header)
+            .description(Some(
+                "The entity tag it was read with: where it has another by now, nothing is done (412).",
+            ))
+            .schema(Some(text))
+            .build();
+        vec![parameter]
     }
 }
 

@@ -18,6 +18,7 @@ const LONGEST: i64 = 5_000;
 
 /// A change of occupancy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[schema(as = OccupancyChange)]
 pub struct Change {
     /// Since when.
     pub at: Moment,

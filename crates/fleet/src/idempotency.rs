@@ -58,16 +58,16 @@ pub async fn once(
     let (Some(key), &Method::POST) = (key, request.method()) else {
         return Ok(next.run(request).await);
     };
-    let key = key.to_str().map(str::trim).unwrap_or_default();
-    if key.is_empty() || key.len() > 200 {
-        let detail = "must be 1 to 200 characters of ASCII";
-        return Err(Problem::field("Idempotency-Key", detail));
-    }
     let (mut parts, body) = request.into_parts();
     // Who is nobody is told so by the handler; a key is a user's own.
     let Ok(caller) = Caller::from_request_parts(&mut parts, &app).await else {
         return Ok(next.run(Request::from_parts(parts, body)).await);
     };
+    let key = key.to_str().map(str::trim).unwrap_or_default();
+    if key.is_empty() || key.len() > 200 {
+        let detail = "must be 1 to 200 characters of ASCII";
+        return Err(Problem::field("Idempotency-Key", detail));
+    }
     let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| {
         let detail = "The body broke off or is above 1 MiB.";
         Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body", detail)

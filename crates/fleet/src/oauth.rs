@@ -85,6 +85,16 @@ pub(crate) enum Failure {
     Failed(Problem),
 }
 
+impl Failure {
+    /// Of a form that cannot be read. One that is too long is a problem as everywhere else.
+    fn of_form(problem: Problem) -> Self {
+        if problem.status == StatusCode::PAYLOAD_TOO_LARGE.as_u16() {
+            return Self::Failed(problem);
+        }
+        Self::Refused(Refusal::new("invalid_request", "the body is no form"))
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
@@ -137,8 +147,9 @@ pub(crate) struct Codes {
 ))]
 async fn begin(
     State(app): State<App>,
-    Form(form): Form<Beginning>,
+    form: Result<Form<Beginning>, Problem>,
 ) -> Result<Json<Codes>, Failure> {
+    let Form(form) = form.map_err(Failure::of_form)?;
     let refuse = |text| Err(Failure::Refused(Refusal::new("invalid_request", text)));
     if form.client_id.is_empty() || form.client_id.len() > 200 {
         return refuse("client_id is missing, or longer than 200 characters");

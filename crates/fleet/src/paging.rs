@@ -16,6 +16,7 @@ const MOST: u32 = 500;
 #[into_params(parameter_in = Query)]
 pub struct Paging {
     /// How many items, 1 to 500; 50 unless it is said.
+    #[param(minimum = 1, maximum = 500)]
     pub limit: Option<u32>,
     /// What the page before gave as `next`.
     pub after: Option<String>,

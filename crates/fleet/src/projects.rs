@@ -60,19 +60,25 @@ pub struct NewProject {
     /// Whose it is.
     pub customer_id: String,
     /// How it is called: 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// Where it is.
     #[serde(default)]
+    #[schema(max_length = 200)]
     pub place: String,
     /// The place's postcode.
     #[serde(default)]
+    #[schema(max_length = 200)]
     pub postcode: String,
     /// Whom to ask there.
     #[serde(default)]
+    #[schema(max_length = 200)]
     pub contact: String,
     /// Where its map begins, in degrees.
+    #[schema(minimum = -90, maximum = 90)]
     pub latitude: Option<f64>,
     /// Where its map begins, in degrees.
+    #[schema(minimum = -180, maximum = 180)]
     pub longitude: Option<f64>,
 }
 
@@ -81,16 +87,22 @@ pub struct NewProject {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProjectChange {
     /// How it is called: 1 to 200 characters.
+    #[schema(min_length = 1, max_length = 200)]
     pub name: Option<String>,
     /// Where it is.
+    #[schema(max_length = 200)]
     pub place: Option<String>,
     /// The place's postcode.
+    #[schema(max_length = 200)]
     pub postcode: Option<String>,
     /// Whom to ask there.
+    #[schema(max_length = 200)]
     pub contact: Option<String>,
     /// Where its map begins, in degrees.
+    #[schema(minimum = -90, maximum = 90)]
     pub latitude: Option<f64>,
     /// Where its map begins, in degrees.
+    #[schema(minimum = -180, maximum = 180)]
     pub longitude: Option<f64>,
 }
 

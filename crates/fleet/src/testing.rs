@@ -190,6 +190,16 @@ impl Site {
         self.ask(who, Method::GET, path, Value::Null).await
     }
 
+    /// Sends a request as it is, and reads nothing of the answer's body: a stream has no end.
+    pub(crate) async fn begin(&self, request: Request<Body>) -> Answer {
+        let (parts, _) = self.open(request).await.into_parts();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::new(),
+        }
+    }
+
     /// Sends a request as it is, and reads the whole answer.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let (parts, body) = self.open(request).await.into_parts();

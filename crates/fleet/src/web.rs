@@ -39,7 +39,8 @@ const BODY_LIMIT: usize = 1024 * 1024;
 
 /// Everything the service serves.
 pub fn router(app: App) -> Router {
-    let (api, document) = api().split_for_parts();
+    let (api, mut document) = api().split_for_parts();
+    openapi::complete(&mut document);
     let api = api.layer(middleware::from_fn_with_state(
         app.clone(),
         idempotency::once,

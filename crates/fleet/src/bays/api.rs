@@ -104,7 +104,7 @@ async fn get(
 }
 
 /// Changes a bay: installers number and place it, operators also open and close it.
-#[utoipa::path(patch, path = "/api/bays/{id}", tag = "bays", params(("id" = String, Path)), request_body = BayChange, responses(
+#[utoipa::path(patch, path = "/api/bays/{id}", tag = "bays", params(("id" = String, Path), IfMatch), request_body = BayChange, responses(
     (status = 200, body = BayView),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -121,7 +121,7 @@ async fn patch(
 }
 
 /// Removes a bay nobody ever booked and no device watches.
-#[utoipa::path(delete, path = "/api/bays/{id}", tag = "bays", params(("id" = String, Path)), responses(
+#[utoipa::path(delete, path = "/api/bays/{id}", tag = "bays", params(("id" = String, Path), IfMatch), responses(
     (status = 204),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]

@@ -25,6 +25,7 @@ pub struct NewBay {
     /// Of which project.
     pub project_id: String,
     /// Its number, 1 to 16 characters; the smallest that is free, unless it is said.
+    #[schema(min_length = 1, max_length = 16)]
     pub number: Option<String>,
     /// What it is for.
     pub kind: Option<Purpose>,
@@ -35,6 +36,7 @@ pub struct NewBay {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BayChange {
     /// Its number, 1 to 16 characters.
+    #[schema(min_length = 1, max_length = 16)]
     pub number: Option<String>,
     /// What it is for.
     pub kind: Option<Purpose>,
@@ -48,19 +50,19 @@ pub struct BayChange {
     pub device_id: Option<Option<String>>,
     /// Where it is: -90 to 90 degrees.
     #[serde(default, deserialize_with = "said")]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = -90, maximum = 90)]
     pub latitude: Option<Option<f64>>,
     /// Where it is: -180 to 180 degrees.
     #[serde(default, deserialize_with = "said")]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = -180, maximum = 180)]
     pub longitude: Option<Option<f64>>,
     /// Where it is on the plan: 0 to 1 from its left edge.
     #[serde(default, deserialize_with = "said")]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
     pub plan_x: Option<Option<f64>>,
     /// Where it is on the plan: 0 to 1 from its upper edge.
     #[serde(default, deserialize_with = "said")]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
     pub plan_y: Option<Option<f64>>,
 }
 

@@ -67,18 +67,14 @@ impl Follower {
         loop {
             let mut found = Found::default();
             match timeout_at(self.look_again_at, self.news.recv()).await {
-                Ok(Ok(news)) => self.take(&news, &mut found),
+                Ok(Ok(news)) => self.take(&news, &mut found).await?,
                 Ok(Err(RecvError::Lagged(_))) => return Some(everything()),
                 Ok(Err(RecvError::Closed)) => return None,
-                Err(_) => {
-                    self.look_again_at = Instant::now() + LOOK_AGAIN;
-                    let known = sessions::caller(&self.headers, &self.app).await;
-                    self.caller = known.ok().flatten()?;
-                }
+                Err(_) => self.look_again().await?,
             }
             while found.is.len() + found.gone.len() < MOST {
                 match self.news.try_recv() {
-                    Ok(news) => self.take(&news, &mut found),
+                    Ok(news) => self.take(&news, &mut found).await?,
                     Err(TryRecvError::Lagged(_)) => return Some(everything()),
                     Err(TryRecvError::Empty | TryRecvError::Closed) => break,
                 }
@@ -90,20 +86,35 @@ impl Follower {
         }
     }
 
-    fn take(&self, news: &News, found: &mut Found) {
-        let bay = news.bay();
+    /// Ends the stream of somebody who may no longer follow it, and learns what they may now.
+    async fn look_again(&mut self) -> Option<()> {
+        self.look_again_at = Instant::now() + LOOK_AGAIN;
+        let known = sessions::caller(&self.headers, &self.app).await;
+        self.caller = known.ok().flatten()?;
+        Some(())
+    }
+
+    /// Takes in what is wanted of some news; `None` when the session is over.
+    async fn take(&mut self, news: &News, found: &mut Found) -> Option<()> {
+        let bay = match news {
+            News::Is(bay, ..) | News::Gone(bay) => bay,
+            News::User(id) if *id == self.caller.user_id => return self.look_again().await,
+            News::User(_) => return Some(()),
+        };
         let is_wanted = self
             .filter
             .project_id
             .as_ref()
             .is_none_or(|id| *id == bay.site.id);
         if !is_wanted || !self.caller.sees(&bay.site.customer_id) {
-            return;
+            return Some(());
         }
         match news {
             News::Is(bay, state, _) => found.is.push(BayView::of(bay, state, &self.caller)),
             News::Gone(bay) => found.gone.push(bay.id.clone()),
+            News::User(_) => {}
         }
+        Some(())
     }
 }
 

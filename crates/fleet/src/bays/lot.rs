@@ -31,23 +31,15 @@ pub struct Lot {
     is_told: Mutex<bool>,
 }
 
-/// A bay that is not what it was.
+/// A bay, or somebody who follows bays, that is not what it was.
 #[derive(Debug, Clone)]
 pub enum News {
     /// It is this now.
     Is(Arc<Bay>, State, Turn),
-    /// It is no more.
+    /// It is no more: the last that was known of it.
     Gone(Arc<Bay>),
-}
-
-impl News {
-    /// The bay; the last that was known of one that is no more.
-    #[must_use]
-    pub fn bay(&self) -> &Bay {
-        match self {
-            Self::Is(bay, ..) | Self::Gone(bay) => bay,
-        }
-    }
+    /// What this user may is not what it was, or one of their sessions is over.
+    User(String),
 }
 
 /// What of a bay is not what it was: the first that is true.
@@ -194,7 +186,8 @@ impl Lot {
                 Kind::Device => drop(heard.devices.insert(change.id)),
                 Kind::Project => drop(heard.projects.insert(change.id)),
                 Kind::Everything => kept.is_doubtful = true,
-                Kind::Booking | Kind::Order | Kind::Alarm | Kind::User => {}
+                Kind::User => self.tell(News::User(change.id)),
+                Kind::Booking | Kind::Order | Kind::Alarm => {}
             }
         }
         (!kept.is_doubtful).then_some(heard)

@@ -80,7 +80,7 @@ struct NewEnd {
 }
 
 /// Moves a booking's end. 409 where the bay is booked by another then.
-#[utoipa::path(patch, path = "/api/bookings/{id}", tag = "bookings", params(("id" = String, Path)), request_body = NewEnd,
+#[utoipa::path(patch, path = "/api/bookings/{id}", tag = "bookings", params(("id" = String, Path), IfMatch), request_body = NewEnd,
     responses(
     (status = 200, body = BookingView),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -96,7 +96,7 @@ async fn move_end(
 }
 
 /// Gives a booking up before anybody came for it.
-#[utoipa::path(post, path = "/api/bookings/{id}/cancel", tag = "bookings", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/bookings/{id}/cancel", tag = "bookings", params(("id" = String, Path), IfMatch), responses(
     (status = 200, body = BookingView),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -110,7 +110,7 @@ async fn cancel(
 }
 
 /// Gives the bay back before the booking's end.
-#[utoipa::path(post, path = "/api/bookings/{id}/release", tag = "bookings", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/bookings/{id}/release", tag = "bookings", params(("id" = String, Path), IfMatch), responses(
     (status = 200, body = BookingView),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -124,7 +124,7 @@ async fn release(
 }
 
 /// Says that one is here, where the bay has not seen it by itself.
-#[utoipa::path(post, path = "/api/bookings/{id}/check-in", tag = "bookings", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/bookings/{id}/check-in", tag = "bookings", params(("id" = String, Path), IfMatch), responses(
     (status = 200, body = BookingView),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]

@@ -41,9 +41,11 @@ pub struct Wish {
     /// Until when: 5 minutes to 24 hours later.
     pub ends_at: Option<Moment>,
     /// For how long, in place of `endsAt`: 5 to 1440 minutes.
+    #[schema(minimum = 5, maximum = 1440)]
     pub minutes: Option<u32>,
     /// The car's number plate, up to 16 characters.
     #[serde(default)]
+    #[schema(max_length = 16)]
     pub plate: String,
 }
 

@@ -62,7 +62,7 @@ async fn get(
 }
 
 /// Changes a customer; what is absent stays.
-#[utoipa::path(patch, path = "/api/customers/{id}", tag = "customers", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/api/customers/{id}", tag = "customers", params(("id" = String, Path), IfMatch),
     request_body = CustomerChange, responses(
     (status = 200, body = Customer),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -79,7 +79,7 @@ async fn change(
 }
 
 /// Removes a customer who has no project and nobody who signs in.
-#[utoipa::path(delete, path = "/api/customers/{id}", tag = "customers", params(("id" = String, Path)), responses(
+#[utoipa::path(delete, path = "/api/customers/{id}", tag = "customers", params(("id" = String, Path), IfMatch), responses(
     (status = 204),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]

@@ -64,7 +64,7 @@ async fn test(
 }
 
 /// Lets the board register and connect again.
-#[utoipa::path(post, path = "/api/devices/{id}/enable", tag = "devices", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/devices/{id}/enable", tag = "devices", params(("id" = String, Path), IfMatch), responses(
     (status = 200, body = Device),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]
@@ -80,7 +80,7 @@ async fn enable(
 
 /// Cuts the board off: it is let register and connect no more. Where only one of the two could be done, 502 `half-done`
 /// says which, and the board shows it: ask again.
-#[utoipa::path(post, path = "/api/devices/{id}/disable", tag = "devices", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/devices/{id}/disable", tag = "devices", params(("id" = String, Path), IfMatch), responses(
     (status = 200, body = Device),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]

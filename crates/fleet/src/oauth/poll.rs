@@ -83,8 +83,9 @@ impl Known {
 ))]
 pub(super) async fn token(
     State(app): State<App>,
-    Form(question): Form<Question>,
+    form: Result<Form<Question>, Problem>,
 ) -> Result<Json<Granted>, Failure> {
+    let Form(question) = form.map_err(Failure::of_form)?;
     let refuse = |error, text| Err(Failure::Refused(Refusal::new(error, text)));
     if question.grant_type != GRANT {
         return refuse(

@@ -93,7 +93,7 @@ async fn get(
 }
 
 /// Cancels an open order. Devices that were told nothing are back at once, others are asked back by an order of their own.
-#[utoipa::path(post, path = "/api/orders/{id}/cancel", tag = "orders", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/orders/{id}/cancel", tag = "orders", params(("id" = String, Path), IfMatch), responses(
     (status = 200, body = Cancelled),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]

@@ -29,8 +29,10 @@ pub struct NewOrder {
     /// `assign` (unless it is said), `return`, or `rekey`, which is always for all devices of the project.
     pub kind: Option<OrderKind>,
     /// How many devices to take from stock, 1 to 1000: those that were heard of last are first.
+    #[schema(minimum = 1, maximum = 1000)]
     pub quantity: Option<u32>,
     /// Which devices, by their serial numbers, in place of a quantity.
+    #[schema(min_items = 1, max_items = 1000)]
     pub device_ids: Option<Vec<String>>,
     /// Of `return`: what becomes of the open bookings of their bays. Without it there is no order while there are any.
     pub bookings: Option<OpenBookings>,

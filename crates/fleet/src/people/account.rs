@@ -33,14 +33,16 @@ pub(super) async fn read(caller: Caller, State(app): State<App>) -> Result<Tagge
 /// What somebody may change about themselves.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = AccountChange)]
 pub(super) struct Change {
+    #[schema(min_length = 1, max_length = 120)]
     name: Option<String>,
     /// `en`, `fr`, `nl` or `de`.
     language: Option<String>,
 }
 
 /// Changes what I am called, or the language of my pages.
-#[utoipa::path(patch, path = "/api/me", tag = "account", request_body = Change, responses(
+#[utoipa::path(patch, path = "/api/me", tag = "account", params(IfMatch), request_body = Change, responses(
     (status = 200, body = User),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 412, body = Problem, content_type = "application/problem+json"),
@@ -81,6 +83,7 @@ pub(super) async fn change(
 pub(super) struct NewPassword {
     current_password: String,
     /// At least 10 characters.
+    #[schema(min_length = 10, max_length = 200)]
     password: String,
 }
 

@@ -53,6 +53,7 @@ pub(super) struct NewInvitation {
 /// Whom to invite.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = WantedInvitation)]
 pub(super) struct Wanted {
     role: Role,
     email: Option<String>,

@@ -15,6 +15,7 @@ use super::{Caller, Role, passwords, sessions, users};
 use crate::app::App;
 use crate::audit::{self, Action};
 use crate::problem::Problem;
+use crate::store::Kind;
 use crate::web::body::{Form, Query};
 use crate::web::page::{Frame, own_address, show, show_as};
 use crate::web::{Limits, Sender};
@@ -147,6 +148,8 @@ pub(super) async fn sign_out(
     sessions::end(&mut tx, &headers, &app.settings).await?;
     if let Some(caller) = caller {
         record(&mut tx, &caller, app.now(), "user.sign-out").await?;
+        // Streams that were opened with it end.
+        tx.tell(Kind::User, &caller.user_id);
     }
     tx.commit().await?;
     let cookie = sessions::cookie(&app.settings, None);

@@ -14,6 +14,7 @@ use crate::app::{App, new_id};
 use crate::audit::{self, Action};
 use crate::moment::Moment;
 use crate::problem::Problem;
+use crate::store::Kind;
 use crate::web::body::{Json, Path};
 
 /// More is a program that forgets its tokens.
@@ -52,8 +53,10 @@ pub(super) struct NewToken {
 /// What token is wanted.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = WantedToken)]
 pub(super) struct Wanted {
     /// What it is for.
+    #[schema(min_length = 1, max_length = 120)]
     name: String,
     /// Days until it is worth nothing, 1 to 3650; without it, it has to be taken back.
     #[schema(minimum = 1, maximum = 3650)]
@@ -172,6 +175,8 @@ pub(super) async fn delete(
         detail: json!({}),
     };
     audit::record(&mut tx, Some(&caller), app.now(), action).await?;
+    // Streams that were opened with it end.
+    tx.tell(Kind::User, &caller.user_id);
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -210,7 +210,9 @@ pub(super) async fn read(
 /// What is to be different about an account.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = UserChange)]
 pub(super) struct Change {
+    #[schema(min_length = 1, max_length = 120)]
     name: Option<String>,
     role: Option<Role>,
     language: Option<String>,
@@ -219,7 +221,7 @@ pub(super) struct Change {
 }
 
 /// Changes an account. Another role, or no right to sign in, ends its sessions.
-#[utoipa::path(patch, path = "/api/users/{id}", tag = "people", params(("id" = String, Path)), request_body = Change, responses(
+#[utoipa::path(patch, path = "/api/users/{id}", tag = "people", params(("id" = String, Path), IfMatch), request_body = Change, responses(
     (status = 200, body = User),
     (status = 400, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),

@@ -77,7 +77,7 @@ async fn get(
 }
 
 /// Changes a project; what is absent stays.
-#[utoipa::path(patch, path = "/api/projects/{id}", tag = "projects", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/api/projects/{id}", tag = "projects", params(("id" = String, Path), IfMatch),
     request_body = ProjectChange, responses(
     (status = 200, body = Project),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
@@ -94,7 +94,7 @@ async fn change(
 }
 
 /// Closes a project that has given back its devices.
-#[utoipa::path(post, path = "/api/projects/{id}/close", tag = "projects", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/api/projects/{id}/close", tag = "projects", params(("id" = String, Path), IfMatch), responses(
     (status = 200, body = Project),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),
 ))]

@@ -60,6 +60,11 @@ pub fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.windows(6).any(|part| part == b"\\u0000") {
         return Err(no_such_character());
     }
+    // A list would be taken for an object's members in their order, which nobody means either.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        let detail = "The body has to be a JSON object.";
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "invalid", detail));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
@@ -194,6 +199,7 @@ mod tests {
             (r#"{"number": "1", "place": {}}"#, Some("place.latitude")),
             (r#"{"number": "1", "place": {"x": 1}}"#, Some("place.x")),
             ("[", None),
+            (r#"["1", null]"#, None),
             (r#"{"number": "1"} and more"#, None),
             (r#"{"number": "a\u0000b"}"#, None),
         ] {

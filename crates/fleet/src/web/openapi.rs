@@ -10,8 +10,12 @@ use axum::routing::get;
 use axum::{Router, response};
 use serde_json::Value;
 use utoipa::OpenApi;
+use utoipa::openapi::path::{Operation as Described, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{ComponentsBuilder, InfoBuilder, OpenApiBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, Content, InfoBuilder, OpenApiBuilder, Ref, RefOr, ResponseBuilder,
+};
 
 use super::page::{Frame, show};
 use crate::app::App;
@@ -46,6 +50,65 @@ pub(super) fn base() -> utoipa::openapi::OpenApi {
         .build();
     base.merge(Schemas::openapi());
     base
+}
+
+/// Says of every operation what is so for all: what cannot be done is answered with a problem document, and whatever is
+/// posted may carry an `Idempotency-Key`.
+pub(super) fn complete(document: &mut utoipa::openapi::OpenApi) {
+    for (path, item) in &mut document.paths.paths {
+        // Devices that are not let in yet are nobody, and a key is somebody's.
+        let post = item.post.as_mut().filter(|_| !path.starts_with("/oauth/"));
+        if let Some(post) = post {
+            let key = ObjectBuilder::new()
+                .schema_type(Type::String)
+                .min_length(Some(1))
+                .max_length(Some(200))
+                .build();
+            let key = ParameterBuilder::new()
+                .name("Idempotency-Key")
+                .parameter_in(ParameterIn::Header)
+                .description(Some(
+                    "Sent again with the same key, it is not done again: the answer is the first one's.",
+                ))
+                .schema(Some(key))
+                .build();
+            post.parameters.get_or_insert_default().push(RefOr::T(key));
+        }
+        for operation in operations_of(item) {
+            for (statuses, what) in [
+                ("4XX", "what is wrong with the request"),
+                (
+                    "5XX",
+                    "what does not answer: the device, the hub, the database",
+                ),
+            ] {
+                let all = &mut operation.responses.responses;
+                if !all.contains_key(statuses) {
+                    all.insert(statuses.to_owned(), problem(what));
+                }
+            }
+        }
+    }
+}
+
+fn operations_of(item: &mut PathItem) -> impl Iterator<Item = &mut Described> {
+    let all = [
+        &mut item.get,
+        &mut item.put,
+        &mut item.post,
+        &mut item.patch,
+        &mut item.delete,
+    ];
+    all.into_iter().flatten()
+}
+
+fn problem(what: &str) -> RefOr<utoipa::openapi::Response> {
+    let schema = Ref::from_schema_name("Problem");
+    let response = ResponseBuilder::new()
+        .description(what)
+        .content("application/problem+json", Content::new(Some(schema)))
+        .build();
+    RefOr::T(response)
 }
 
 /// Serves the description, which is held as the text it is sent as.

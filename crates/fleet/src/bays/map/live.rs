@@ -126,7 +126,8 @@ impl Follower {
             Ok(Err(RecvError::Closed)) => return None,
             Err(_) => return Some(changed),
         }
-        while changed.len() < MOST {
+        // What somebody may no longer hear of must not be told before it is looked at what they may.
+        while changed.len() < MOST && self.look_again_at > Instant::now() {
             match self.news.try_recv() {
                 Ok(news) => self.take(&news, &mut changed),
                 Err(TryRecvError::Lagged(_)) => self.tell_map(),
@@ -137,7 +138,15 @@ impl Follower {
     }
 
     fn take(&mut self, news: &News, changed: &mut Vec<Marker>) {
-        let bay = news.bay();
+        let bay = match news {
+            News::Is(bay, ..) | News::Gone(bay) => bay,
+            News::User(id) => {
+                if *id == self.caller.user_id {
+                    self.look_again_at = Instant::now();
+                }
+                return;
+            }
+        };
         if !self.through.is_of(bay) || !self.caller.sees(&bay.site.customer_id) {
             return;
         }

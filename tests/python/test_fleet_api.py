@@ -1,0 +1,110 @@
+"""The operator's service, asked by everybody for everything its description allows and for what it does not: schemathesis
+makes the requests, and holds every answer against the description.
+
+COW_FUZZ_SECONDS=600 asks for so long, in place of a few examples of each operation. COW_FLEET_POSTGRES, as
+`tests/postgres` gives it, asks a service on PostgreSQL too."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fleet import Fleet, settle
+from simulator import Simulator
+
+SECONDS = int(os.environ.get("COW_FUZZ_SECONDS", "0"))
+# Ends what hangs; nothing takes so long.
+BOUND = SECONDS + 300
+# What an answer of 5xx is: a device that restarts when it is asked is silent, and that is no failure of the service.
+SILENT = "504"
+# How an answer says that a request was wrong, here besides what schemathesis expects by itself: 410 is a link that is
+# over, 412 an old entity tag, 413 a body that is too long.
+REFUSED = ["400", "401", "403", "404", "405", "406", "409", "410", "412", "413", "415", "422", "429"]
+
+# Who owns what stands in a body or behind a question mark.
+FIELDS = {
+    "customerId": "customers",
+    "projectId": "projects",
+    "deviceId": "devices",
+    "bayId": "bays",
+    "userId": "users",
+    "registrationId": "registrations",
+    "enrollmentGroupId": "groups",
+}
+
+
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def fleet(request, tmp_path_factory):
+    if request.param == "sqlite":
+        database = f"sqlite:{tmp_path_factory.mktemp('fleet')}/fleet.db"
+    elif server := os.environ.get("COW_FLEET_POSTGRES"):
+        database = f"{server.rstrip('/')}/postgres"
+    else:
+        pytest.skip("COW_FLEET_POSTGRES names no server")
+    with Simulator("--stock", "--bays", "2", command="up") as street, Fleet(street, database) as fleet:
+        fleet.ids = settle(fleet)
+        yield fleet
+        assert " ERROR " not in fleet.logged(), fleet.logged()
+
+
+def configuration(fleet):
+    """Ids that are there in more than half of the requests: what is not there is answered by the first line of a handler."""
+    ids = fleet.ids | {"tags": ["*", '"1"', '"2"', '"3"']}
+    lines = [
+        "max-redirects = 0",
+        "request-timeout = 60",
+        "[generation]",
+        'database = "none"',
+        "[checks]",
+        # What a name or a number plate may hold is said in words, so that not all the description allows is accepted.
+        "positive_data_acceptance.enabled = false",
+        f"negative_data_rejection.expected-statuses = {json.dumps(REFUSED)}",
+        f"not_a_server_error.expected-statuses = {json.dumps(['2xx', '3xx', '4xx', SILENT])}",
+    ]
+    for name, values in ids.items():
+        lines += [f"[dictionaries.{name}]", f"values = {json.dumps(values)}"]
+    lines.append("[parameters]")
+    lines += [f'"{place}.{field}" = {often(name)}' for field, name in FIELDS.items() for place in ("body", "query")]
+    lines += [f'"body.deviceIds[*]" = {often("devices")}', f'"header.If-Match" = {often("tags")}']
+    # A stream has no end; what streams tell is tested where they are.
+    lines += ["[[operations]]", 'include-path-regex = "/live$"', "enabled = false"]
+    # Nobody takes the administrator's role or token away, who asks on.
+    instead = {"users": "vera", "tokens": "dora"}
+    for name in fleet.ids:
+        lines += ["[[operations]]", f'include-path-regex = "^/(api/)?{name}/[{{]id"', f'parameters."path.id" = {often(name)}']
+        if name in instead:
+            lines.append(as_somebody(fleet, instead[name]))
+    lines += ["[[operations]]", 'include-path-regex = "^/api/me"', as_somebody(fleet, "dora")]
+    return "\n".join(lines) + "\n"
+
+
+def often(dictionary):
+    return f'{{ dictionary = "{dictionary}", probability = 0.6 }}'
+
+
+def as_somebody(fleet, who):
+    return f'headers = {{ Authorization = "Bearer {fleet.people[who]}" }}'
+
+
+@pytest.mark.parametrize("who", ["ada", "olga", "ines", "dora", "vera"])
+def test_whatever_is_asked_is_answered_as_described(fleet, who, tmp_path):
+    (tmp_path / "schemathesis.toml").write_text(configuration(fleet))
+    arguments = [sys.executable, "-m", "schemathesis.cli", "--no-color", "run", f"{fleet.url}/api/openapi.json"]
+    arguments += ["--header", f"Authorization: Bearer {fleet.people[who]}", "--seed", "1", "--continue-on-failure"]
+    if SECONDS:
+        arguments += ["--phases", "coverage,fuzzing,stateful", "--max-time", str(SECONDS)]
+    elif who == "ada":
+        arguments += ["--phases", "coverage,fuzzing", "--max-examples", "5", "--no-shrink"]
+    else:
+        # The others are mostly refused, and that is soon seen.
+        arguments += ["--phases", "fuzzing", "--max-examples", "3", "--no-shrink"]
+    run = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=BOUND)
+    assert run.returncode == 0, run.stdout + run.stderr
+    # Else all of it was asked by nobody.
+    me = fleet.ask(who, "GET", "/api/me")
+    assert me["name"] == who.title() or who in ("dora",), me
+    assert " ERROR " not in fleet.logged(), fleet.logged()
