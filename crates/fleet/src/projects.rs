@@ -17,7 +17,7 @@ use crate::moment::Moment;
 use crate::paging::{Page, Paging};
 use crate::people::{Caller, Role};
 use crate::problem::Problem;
-use crate::store::{Kind, StoreError, Transaction};
+use crate::store::{Kind, StoreError, Transaction, with_fractions};
 
 pub use api::router;
 
@@ -135,7 +135,7 @@ pub async fn create(app: &App, caller: &Caller, new: NewProject) -> Result<Proje
         version: 1,
     };
     let mut tx = app.store.begin().await?;
-    let inserted = sqlx::query(
+    let inserted = with_fractions(
         "INSERT INTO projects
              (id, customer_id, name, place, postcode, contact, latitude, longitude, enrollment_group_id, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -241,7 +241,7 @@ pub async fn change(
     };
     check::place(project.latitude, project.longitude)?;
     let mut tx = app.store.begin().await?;
-    let changed = sqlx::query(
+    let changed = with_fractions(
         "UPDATE projects SET name = $1, place = $2, postcode = $3, contact = $4, latitude = $5, longitude = $6, version = $7
          WHERE id = $8 AND version = $9",
     )

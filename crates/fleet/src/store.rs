@@ -14,7 +14,8 @@ use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::any::AnyPoolOptions;
+use sqlx::any::{AnyArguments, AnyPoolOptions};
+use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AnyPool};
 use tokio::sync::broadcast;
 
@@ -44,6 +45,14 @@ pub enum StoreError {
     /// It cannot be reached, or refuses.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
+}
+
+/// A statement one of whose values is a number with a fraction, or `NULL` in its place.
+///
+/// sqlx tells PostgreSQL of such a `NULL` as of a `real` (`sqlx-core` 0.9.0, `any/arguments.rs`). A statement that is
+/// kept would take every later value for one, and be refused with it.
+pub fn with_fractions(sql: &'static str) -> Query<'static, Any, AnyArguments> {
+    sqlx::query(sql).persistent(false)
 }
 
 impl StoreError {

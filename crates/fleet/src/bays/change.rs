@@ -14,7 +14,7 @@ use crate::bookings::withdraw::{self, OpenBookings, Taken};
 use crate::entity_tag::IfMatch;
 use crate::people::{Caller, Role};
 use crate::problem::Problem;
-use crate::store::{Kind, StoreError, Transaction};
+use crate::store::{Kind, StoreError, Transaction, with_fractions};
 
 const LONGEST_NUMBER: usize = 16;
 
@@ -197,7 +197,7 @@ pub async fn change(
     {
         move_device(&mut tx, device_id, &before).await?;
     }
-    let changed = sqlx::query(
+    let changed = with_fractions(
         "UPDATE bays SET number = $1, kind = $2, admission = $3, device_id = $4, latitude = $5, longitude = $6, plan_x = $7,
              plan_y = $8, version = version + 1
          WHERE id = $9 AND version = $10",

@@ -219,3 +219,30 @@ async fn nobody_reads_what_is_anothers() {
         (200, &json!([]))
     );
 }
+
+#[tokio::test]
+async fn a_place_is_kept_whoever_had_none_before() {
+    let site = Site::new().await;
+    let admin = site.somebody(Role::Administrator, None).await;
+    let town = site.customer("Town").await;
+    let nowhere = json!({"customerId": town, "name": "Nowhere"});
+    let somewhere =
+        json!({"customerId": town, "name": "Market", "latitude": 50.5, "longitude": 5.25});
+    // Often enough that each connection has kept its statement, were it one to keep.
+    for new in std::iter::repeat_n([nowhere, somewhere], 6).flatten() {
+        let made = site
+            .ask(&admin, Method::POST, "/api/projects", new.clone())
+            .await;
+        assert_eq!(made.status, 201, "{made:?}");
+        let made = made.json();
+        assert_eq!(made["latitude"], new["latitude"]);
+        let bay = json!({"projectId": made["id"]});
+        let bay = site.ask(&admin, Method::POST, "/api/bays", bay).await;
+        let path = format!("/api/bays/{}", bay.json()["id"].as_str().expect("an id"));
+        let place =
+            json!({"latitude": new["latitude"], "longitude": new["longitude"], "planX": null});
+        let placed = site.ask(&admin, Method::PATCH, &path, place).await;
+        assert_eq!(placed.status, 200, "{placed:?}");
+        assert_eq!(placed.json()["latitude"], new["latitude"]);
+    }
+}
