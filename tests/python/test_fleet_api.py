@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -48,7 +49,6 @@ def fleet(request, tmp_path_factory):
     with Simulator("--stock", "--bays", "2", command="up") as street, Fleet(street, database) as fleet:
         fleet.ids = settle(fleet)
         yield fleet
-        assert " ERROR " not in fleet.logged(), fleet.logged()
 
 
 def configuration(fleet):
@@ -90,21 +90,27 @@ def as_somebody(fleet, who):
     return f'headers = {{ Authorization = "Bearer {fleet.people[who]}" }}'
 
 
-@pytest.mark.parametrize("who", ["ada", "olga", "ines", "dora", "vera"])
-def test_whatever_is_asked_is_answered_as_described(fleet, who, tmp_path):
+def test_whatever_is_asked_is_answered_as_described(fleet, tmp_path):
     (tmp_path / "schemathesis.toml").write_text(configuration(fleet))
-    arguments = [sys.executable, "-m", "schemathesis.cli", "--no-color", "run", f"{fleet.url}/api/openapi.json"]
-    arguments += ["--header", f"Authorization: Bearer {fleet.people[who]}", "--seed", "1", "--continue-on-failure"]
-    if SECONDS:
-        arguments += ["--phases", "coverage,fuzzing,stateful", "--max-time", str(SECONDS)]
-    elif who == "ada":
-        arguments += ["--phases", "coverage,fuzzing", "--max-examples", "5", "--no-shrink"]
-    else:
-        # The others are mostly refused, and that is soon seen.
-        arguments += ["--phases", "fuzzing", "--max-examples", "3", "--no-shrink"]
-    run = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=BOUND)
-    assert run.returncode == 0, run.stdout + run.stderr
-    # Else all of it was asked by nobody.
-    me = fleet.ask(who, "GET", "/api/me")
-    assert me["name"] == who.title() or who in ("dora",), me
+    for who in fleet.people:
+        arguments = [sys.executable, "-m", "schemathesis.cli", "--no-color", "run", f"{fleet.url}/api/openapi.json"]
+        arguments += ["--header", f"Authorization: Bearer {fleet.people[who]}", "--seed", "1", "--continue-on-failure"]
+        if SECONDS:
+            arguments += ["--phases", "coverage,fuzzing,stateful", "--max-time", str(SECONDS)]
+        elif who == "ada":
+            arguments += ["--phases", "coverage,fuzzing", "--max-examples", "5", "--no-shrink"]
+        else:
+            # The others are mostly refused, and that is soon seen.
+            arguments += ["--phases", "fuzzing", "--max-examples", "2", "--no-shrink"]
+        begun = time.monotonic()
+        run = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, timeout=BOUND)
+        print(f"{who}: {time.monotonic() - begun:.0f} s: {asked(run.stdout)}")
+        assert run.returncode == 0, run.stdout + run.stderr
+        # Else all of it was asked by nobody.
+        fleet.ask(who, "GET", "/api/me")
+    assert fleet.ask("ada", "GET", "/api/me")["role"] == "administrator"
     assert " ERROR " not in fleet.logged(), fleet.logged()
+
+
+def asked(output):
+    return next((line.strip() for line in output.splitlines() if " generated" in line), output)

@@ -9,12 +9,8 @@ import pytest
 from selenium.webdriver import ActionChains
 
 from browser import SIZES, Page, open_browser
-from provisioning import Provisioning
+from fleet import PASSWORD, RESTART, from_the_imaging_bench
 from simulator import Simulator, until
-
-# Three machines that restart, register, and start their modules.
-RESTART = 120.0
-PASSWORD = "a cow parks on the roof"
 
 
 @pytest.fixture
@@ -60,17 +56,6 @@ class Visitor(Page):
 
     def go_on_no_wider_than_the_screen(self):
         assert self.width_is_kept(), f"{self.driver.current_url} is wider than the screen"
-
-
-def from_the_imaging_bench(street):
-    """Each card gets the key of its own board, derived from that of the stock, which the service has made."""
-    dps = Provisioning(street)
-    for board in street.ready["boards"]:
-        serial = board["serial"]
-        key = dps.derived_key("stock", serial)
-        card = {"idScope": street.ready["idScope"], "registrationId": serial, "symmetricKey": key, "globalEndpoint": street.host}
-        street.ask("POST", f"/control/bays/{serial}/card", card)
-        street.ask("POST", f"/control/bays/{serial}/power/restart")
 
 
 def numbers(transform):
