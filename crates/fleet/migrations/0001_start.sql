@@ -46,6 +46,16 @@ CREATE TABLE api_tokens (
     expires_at   BIGINT
 );
 
+-- How often secrets were guessed at lately, whichever instance was asked.
+CREATE TABLE guesses (
+    -- SHA-256 of whose secret it is, or of where it was tried from.
+    who        TEXT PRIMARY KEY,
+    failures   BIGINT NOT NULL,
+    last_at    BIGINT NOT NULL,
+    -- Nothing is tried before.
+    wait_until BIGINT NOT NULL
+);
+
 -- A link that makes one account, once.
 CREATE TABLE invitations (
     id          TEXT PRIMARY KEY,

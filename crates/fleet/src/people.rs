@@ -1,5 +1,6 @@
 //! Who asks, and what they may.
 
+pub(crate) mod guesses;
 pub(crate) mod secret;
 pub(crate) mod sessions;
 

@@ -45,9 +45,6 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
-    /// The listener broke.
-    #[error("requests cannot be taken any more")]
-    Broken(#[source] io::Error),
 }
 
 /// A service that is about to run: its database is up to date, and its port is its own.
@@ -103,10 +100,7 @@ impl Prepared {
     }
 
     /// Serves and works until `stop`. Then requests that are under way are finished, and partitions left to others.
-    ///
-    /// # Errors
-    /// [`ServeError::Broken`].
-    pub async fn run(self, stop: CancellationToken) -> Result<(), ServeError> {
+    pub async fn run(self, stop: CancellationToken) {
         let workers = TaskTracker::new();
         let begin = || (self.app.clone(), stop.clone());
         let (app, told) = begin();
@@ -136,10 +130,10 @@ impl Prepared {
             stop.cancelled().await;
             tokio::time::sleep(FINISH_WITHIN).await;
         };
-        let served = tokio::select! {
-            served = served => served.map_err(ServeError::Broken),
-            () = finish => Ok(()),
-        };
+        tokio::select! {
+            () = served => {}
+            () = finish => {}
+        }
         stop.cancel();
         if tokio::time::timeout(FINISH_WITHIN, workers.wait())
             .await
@@ -147,6 +141,5 @@ impl Prepared {
         {
             tracing::warn!("stopped in the middle of something");
         }
-        served
     }
 }

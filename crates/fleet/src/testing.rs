@@ -24,6 +24,7 @@ use crate::app::{App, Clock, Parts, new_id};
 use crate::hub::Hub;
 use crate::people::Role;
 use crate::people::secret::Secret;
+use crate::store::Store;
 use crate::store::testing::{Kept, every};
 
 /// Where the invented time begins: 2026-11-21T12:00:00Z.
@@ -35,7 +36,7 @@ pub(crate) struct Site {
     router: Router,
     clock: Arc<AtomicI64>,
     // Kept for as long as the service is.
-    _database: Kept,
+    database: Kept,
 }
 
 /// Somebody, with a token that opens the API for them.
@@ -107,8 +108,20 @@ impl Site {
             router: crate::web::router(app.clone()),
             app,
             clock,
-            _database: database,
+            database,
         }
+    }
+
+    /// A second instance on the same database, with the same clock.
+    pub(crate) async fn another_instance(&self) -> App {
+        let store = Store::open(&self.database.address).await;
+        App::new(Parts {
+            store: store.expect("the same database"),
+            hub: self.app.hub.clone(),
+            provisioning: self.app.provisioning.clone(),
+            clock: self.app.clock.clone(),
+            settings: self.app.settings.clone(),
+        })
     }
 
     /// Lets time go by.

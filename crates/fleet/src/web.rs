@@ -6,14 +6,13 @@
 
 mod assets;
 pub mod body;
+mod connections;
 mod guard;
 mod limits;
 mod live;
 mod openapi;
 pub(crate) mod page;
 
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::http::{Method, StatusCode, Uri};
@@ -24,7 +23,8 @@ use tokio::net::TcpListener;
 use utoipa_axum::router::OpenApiRouter;
 
 pub(crate) use self::guard::Sender;
-pub(crate) use self::limits::Limits;
+use self::limits::Limits;
+pub(crate) use self::limits::network;
 
 use crate::app::App;
 use crate::people::{Caller, Role};
@@ -97,18 +97,8 @@ fn pages() -> Router<App> {
 }
 
 /// Serves until `stop` is over; then what is under way is finished.
-///
-/// # Errors
-/// When the listener breaks.
-pub async fn serve(
-    app: App,
-    listener: TcpListener,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service)
-        .with_graceful_shutdown(stop)
-        .await
+pub async fn serve(app: App, listener: TcpListener, stop: impl Future<Output = ()> + Send) {
+    connections::serve(router(app), listener, stop).await;
 }
 
 /// Where somebody begins: whoever runs projects with these, and whoever parks with their own account.

@@ -1,9 +1,8 @@
 //! The page where somebody says yes or no to a device.
 
-use std::sync::Arc;
+use std::net::IpAddr;
 
 use askama::Template;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -13,12 +12,12 @@ use serde_json::json;
 use super::code;
 use crate::app::App;
 use crate::audit::{self, Action};
-use crate::people::{Caller, Role};
+use crate::people::{Caller, Role, guesses};
 use crate::problem::Problem;
 use crate::store::Kind;
+use crate::web::Sender;
 use crate::web::body::{Form, Query};
 use crate::web::page::{Frame, show, show_as};
-use crate::web::{Limits, Sender};
 use crate::words::Text;
 
 #[derive(Template)]
@@ -64,7 +63,6 @@ fn check(caller: &Caller) -> Result<(), Problem> {
 pub(super) async fn show_code(
     caller: Caller,
     State(app): State<App>,
-    Extension(limits): Extension<Arc<Limits>>,
     Sender(address): Sender,
     Query(typed): Query<Typed>,
 ) -> Result<Response, Problem> {
@@ -73,11 +71,8 @@ pub(super) async fn show_code(
     if typed.code.is_empty() {
         return Ok(show(&shown));
     }
-    let account = format!("codes of {}", caller.user_id);
-    limits.try_secret(address, &account, app.now())?;
-    match waiting(&app, &typed.code).await? {
+    match guessed(&app, &caller, address, &typed.code).await? {
         Some((code, device_id)) => {
-            limits.succeeded(address, &account);
             shown.code = code::shown(&code);
             shown.device_id = device_id;
             Ok(show(&shown))
@@ -87,6 +82,22 @@ pub(super) async fn show_code(
             Ok(show_as(StatusCode::NOT_FOUND, &shown))
         }
     }
+}
+
+/// What waits with a code somebody typed in, who may not type in as many as they like.
+async fn guessed(
+    app: &App,
+    caller: &Caller,
+    address: IpAddr,
+    text: &str,
+) -> Result<Option<(String, String)>, Problem> {
+    let account = format!("codes of {}", caller.user_id);
+    guesses::try_secret(app, address, &account).await?;
+    let found = waiting(app, text).await?;
+    if found.is_some() {
+        guesses::succeeded(app, address, &account).await?;
+    }
+    Ok(found)
 }
 
 async fn waiting(app: &App, text: &str) -> Result<Option<(String, String)>, Problem> {
@@ -112,11 +123,12 @@ pub(super) struct Decision {
 pub(super) async fn decide(
     caller: Caller,
     State(app): State<App>,
+    Sender(address): Sender,
     Form(form): Form<Decision>,
 ) -> Result<Response, Problem> {
     check(&caller)?;
     let mut shown = ApprovePage::new(&caller);
-    let Some((code, device_id)) = waiting(&app, &form.code).await? else {
+    let Some((code, device_id)) = guessed(&app, &caller, address, &form.code).await? else {
         shown.complaint = Some(shown.page.text("approve.unknown"));
         return Ok(show_as(StatusCode::NOT_FOUND, &shown));
     };

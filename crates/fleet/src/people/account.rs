@@ -1,8 +1,5 @@
 //! What somebody does with their own account.
 
-use std::sync::Arc;
-
-use axum::Extension;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderValue, StatusCode};
@@ -11,14 +8,14 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::users::{self, User};
-use super::{Caller, passwords, sessions};
+use super::{Caller, guesses, passwords, sessions};
 use crate::app::App;
 use crate::audit::{self, Action};
 use crate::entity_tag::{IfMatch, Tagged};
 use crate::problem::Problem;
 use crate::store::Kind;
+use crate::web::Sender;
 use crate::web::body::Json;
-use crate::web::{Limits, Sender};
 
 /// Who I am.
 #[utoipa::path(get, path = "/api/me", tag = "account", responses(
@@ -96,14 +93,13 @@ pub(super) struct NewPassword {
 pub(super) async fn change_password(
     caller: Caller,
     State(app): State<App>,
-    Extension(limits): Extension<Arc<Limits>>,
     Sender(address): Sender,
     request: Request,
 ) -> Result<(StatusCode, [(axum::http::HeaderName, HeaderValue); 1]), Problem> {
     let headers = request.headers().clone();
     let Json(wanted) = Json::<NewPassword>::from_request(request, &app).await?;
     let user = User::find(&app.store, &caller, &caller.user_id).await?;
-    limits.try_secret(address, &user.email, app.now())?;
+    guesses::try_secret(&app, address, &user.email).await?;
     let (hash,): (String,) = sqlx::query_as("SELECT password_hash FROM users WHERE id = $1")
         .bind(caller.user_id.clone())
         .fetch_one(app.store.reader())
@@ -112,7 +108,7 @@ pub(super) async fn change_password(
         let detail = "This is not your password.";
         return Err(Problem::field("currentPassword", detail));
     }
-    limits.succeeded(address, &user.email);
+    guesses::succeeded(&app, address, &user.email).await?;
     passwords::check(&wanted.password, &user.email)?;
     let hash = passwords::hash(wanted.password).await?;
     let now = app.now();

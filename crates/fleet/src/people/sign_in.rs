@@ -1,9 +1,6 @@
 //! The way in, and out.
 
-use std::sync::Arc;
-
 use askama::Template;
-use axum::Extension;
 use axum::extract::State;
 use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, StatusCode};
@@ -11,14 +8,14 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Caller, Role, passwords, sessions, users};
+use super::{Caller, Role, guesses, passwords, sessions, users};
 use crate::app::App;
 use crate::audit::{self, Action};
 use crate::problem::Problem;
 use crate::store::Kind;
+use crate::web::Sender;
 use crate::web::body::{Form, Query};
 use crate::web::page::{Frame, own_address, show, show_as};
-use crate::web::{Limits, Sender};
 use crate::words::Text;
 
 #[derive(Template)]
@@ -62,7 +59,6 @@ pub(super) struct Credentials {
 
 pub(super) async fn sign_in(
     State(app): State<App>,
-    Extension(limits): Extension<Arc<Limits>>,
     Sender(address): Sender,
     headers: HeaderMap,
     Form(form): Form<Credentials>,
@@ -79,8 +75,11 @@ pub(super) async fn sign_in(
         };
         show_as(status, &page)
     };
-    if let Err(problem) = limits.try_secret(address, &form.email, now) {
-        let wait = problem.retry_after.unwrap_or_default().as_secs() + 1;
+    if let Err(problem) = guesses::try_secret(&app, address, &form.email).await {
+        let Some(wait) = problem.retry_after else {
+            return Err(problem);
+        };
+        let wait = wait.as_secs() + 1;
         let mut response = refuse(StatusCode::TOO_MANY_REQUESTS, &|page| {
             page.count("sign_in.wait", wait)
         });
@@ -96,7 +95,8 @@ pub(super) async fn sign_in(
             page.text("sign_in.wrong")
         }));
     }
-    limits.succeeded(address, &form.email);
+    guesses::succeeded(&app, address, &form.email).await?;
+    guesses::forget(&app).await?;
     let Some(caller) = caller else {
         return Err(Problem::unauthenticated());
     };

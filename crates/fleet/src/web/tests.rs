@@ -1,4 +1,6 @@
 mod access;
+mod documentation;
+mod hostile;
 
 use axum::body::Body;
 use axum::http::{Method, Request};

@@ -43,9 +43,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     tokio::select! {
         () = stop.asked() => stopping.cancel(),
         () = stopping.cancelled() => {}
-        ended = &mut running => return Ok(ended??),
+        ended = &mut running => return Ok(ended?),
     }
-    running.await??;
+    running.await?;
     Ok(())
 }
 

@@ -1,9 +1,9 @@
 //! Every route there is, asked by everybody. The routes are the running router's own, so one that is added tomorrow is
 //! walked, or fails the walk.
 
-mod harbour;
+pub(super) mod harbour;
 mod streams;
-mod table;
+pub(super) mod table;
 
 use std::collections::BTreeSet;
 

@@ -9,22 +9,22 @@ use crate::people::Role;
 use crate::testing::{Site, Somebody};
 
 /// Stands in whatever is the harbour's: whoever is not of the harbour never reads it.
-pub(super) const MARK: &str = "harbour";
+pub(in crate::web::tests) const MARK: &str = "harbour";
 
 /// The least a PNG can be and be known as one.
 const PICTURE: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06";
 
 /// What the harbour has, by the word that stands before it in addresses.
-pub(super) struct Harbour {
-    pub(super) site: Site,
-    pub(super) customer: String,
+pub(in crate::web::tests) struct Harbour {
+    pub(in crate::web::tests) site: Site,
+    pub(in crate::web::tests) customer: String,
     /// Whose booking and token there are.
-    pub(super) driver: Somebody,
+    pub(in crate::web::tests) driver: Somebody,
     ids: Vec<(&'static str, String)>,
 }
 
 impl Harbour {
-    pub(super) async fn new() -> Self {
+    pub(in crate::web::tests) async fn new() -> Self {
         let site = Site::new().await;
         let customer = site.customer("The harbour").await;
         let driver = site.somebody(Role::Driver, Some(&customer)).await;
@@ -113,13 +113,13 @@ impl Harbour {
         }
     }
 
-    pub(super) fn id(&self, word: &str) -> &str {
+    pub(in crate::web::tests) fn id(&self, word: &str) -> &str {
         let found = self.ids.iter().find(|(known, _)| *known == word);
         found.map_or("harbour-board-1", |(_, id)| id)
     }
 
     /// An address with the harbour's ids in it.
-    pub(super) fn fill(&self, path: &str) -> String {
+    pub(in crate::web::tests) fn fill(&self, path: &str) -> String {
         let mut before = "";
         let mut parts = Vec::new();
         for part in path.split('/') {
@@ -134,7 +134,7 @@ impl Harbour {
     }
 
     /// The least request a description allows, about what is the harbour's; and its body, as far as it is text.
-    pub(super) fn request(
+    pub(in crate::web::tests) fn request(
         &self,
         who: Option<&Somebody>,
         (method, path): (&Method, &str),

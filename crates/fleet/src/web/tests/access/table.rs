@@ -4,7 +4,7 @@ use crate::people::Role::{self, Administrator, Driver, Installer, Operator};
 
 /// Whom something is for: these, and the roles above them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Who {
+pub(in crate::web::tests) enum Who {
     /// Everybody, without signing in.
     Anybody,
     /// A device with the token it was given for its code; no person.
@@ -20,7 +20,7 @@ pub(super) enum Who {
 use self::Who::{Anybody, Device, House, Owner, Somebody};
 
 /// The operations of the API.
-pub(super) const API: &[(&str, &str, Who)] = &[
+pub(in crate::web::tests) const API: &[(&str, &str, Who)] = &[
     ("GET", "/api/me", Somebody(Driver)),
     ("PATCH", "/api/me", Somebody(Driver)),
     ("PUT", "/api/me/password", Somebody(Driver)),
@@ -130,16 +130,16 @@ pub(super) const API: &[(&str, &str, Who)] = &[
 ];
 
 /// What people open, by GET. What their forms send is the API's, but for signing in and out, links and codes.
-pub(super) struct Page {
-    pub(super) path: &'static str,
-    pub(super) who: Who,
+pub(in crate::web::tests) struct Page {
+    pub(in crate::web::tests) path: &'static str,
+    pub(in crate::web::tests) who: Who,
     /// Who reads there of what is the harbour's, if they see it: these, and the roles above them.
-    pub(super) shows_harbour: Option<Role>,
+    pub(in crate::web::tests) shows_harbour: Option<Role>,
 }
 
 impl Page {
     /// The route behind it.
-    pub(super) fn route(&self) -> &'static str {
+    pub(in crate::web::tests) fn route(&self) -> &'static str {
         self.path.split('?').next().unwrap_or_default()
     }
 }
@@ -152,7 +152,7 @@ const fn page(path: &'static str, who: Who, shows_harbour: Option<Role>) -> Page
     }
 }
 
-pub(super) const PAGES: &[Page] = &[
+pub(in crate::web::tests) const PAGES: &[Page] = &[
     page("/", Somebody(Driver), None),
     page("/live", Somebody(Driver), None),
     page("/map", Somebody(Driver), Some(Driver)),
