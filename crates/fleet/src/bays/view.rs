@@ -2,7 +2,9 @@
 
 use bay::Alarm;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AnyOfBuilder, ObjectBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::bay::{Bay, Purpose};
 use super::state::{
@@ -58,7 +60,26 @@ pub struct BayView {
     pub version: i64,
     /// What those see who look after it.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = ForSome)]
     pub care: Option<Care>,
+}
+
+/// How the description of the API has [`Care`] beside what everybody sees: there for some and absent for others, which
+/// `null` would not say.
+struct ForSome;
+
+impl PartialSchema for ForSome {
+    fn schema() -> RefOr<Schema> {
+        let nothing = ObjectBuilder::new().build();
+        let either = AnyOfBuilder::new().item(Care::schema()).item(nothing);
+        RefOr::T(Schema::AnyOf(either.build()))
+    }
+}
+
+impl ToSchema for ForSome {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Care::schemas(schemas);
+    }
 }
 
 /// What installers and those above them see of a bay.
