@@ -56,3 +56,59 @@ pub(super) async fn look(app: &App) -> Result<usize, StoreError> {
     }
     Ok(found.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Site;
+
+    async fn open_alarms(site: &Site) -> i64 {
+        let count = "SELECT COUNT(*) FROM alarms WHERE kind = 'silence' AND cleared_at IS NULL";
+        let row: (i64,) = sqlx::query_as(count)
+            .fetch_one(site.app.store.reader())
+            .await
+            .expect("a row");
+        row.0
+    }
+
+    #[tokio::test]
+    async fn silence_is_told_once_and_only_of_bays() {
+        let site = Site::new().await;
+        let customer = site.customer("Town").await;
+        let mut tx = site.app.store.begin().await.expect("a transaction");
+        let project = "INSERT INTO projects (id, customer_id, name, enrollment_group_id, created_at) VALUES ('p', $1, 'P', 'g', 1)";
+        let statements = [
+            "INSERT INTO devices (id, first_seen_at) VALUES ('watching', 1), ('in-stock', 1)",
+            "INSERT INTO bays (id, project_id, device_id, number, created_at) VALUES ('b', 'p', 'watching', '1', 1)",
+        ];
+        sqlx::query(project)
+            .bind(customer)
+            .execute(&mut *tx)
+            .await
+            .expect("written");
+        for statement in statements {
+            sqlx::query(statement)
+                .execute(&mut *tx)
+                .await
+                .expect("written");
+        }
+        for device in ["watching", "in-stock"] {
+            sqlx::query("INSERT INTO device_states (device_id, heard_at) VALUES ($1, $2)")
+                .bind(device)
+                .bind(site.app.now())
+                .execute(&mut *tx)
+                .await
+                .expect("written");
+        }
+        tx.commit().await.expect("committed");
+        let silence = Duration::from_secs(site.app.settings.silent_after_s.into());
+        site.pass(silence);
+        look(&site.app).await.expect("it looks");
+        assert_eq!(open_alarms(&site).await, 0, "not yet");
+        site.pass(Duration::from_millis(1));
+        for _ in 0..2 {
+            look(&site.app).await.expect("it looks");
+            assert_eq!(open_alarms(&site).await, 1);
+        }
+    }
+}
