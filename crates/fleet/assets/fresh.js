@@ -1,5 +1,6 @@
 // Parts of a page that stay as they are in the database: <section id="lines" data-fresh="order device">.
-// When something of these kinds changes, the page is asked for again and the parts take their new content.
+// When something of these kinds changes, the page is asked for again and the parts take their new content. One that is not
+// on it any more stays as it is; with data-gone="reload" the page has come to another step, and is loaded.
 
 import { say } from "./words.js";
 
@@ -20,6 +21,7 @@ async function refresh() {
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of parts()) {
       const fresh = page.getElementById(part.id);
+      if (!fresh && part.dataset.gone === "reload") return location.reload();
       if (!fresh || part.contains(document.activeElement) && document.activeElement.matches("input, textarea, select")) continue;
       for (const open of part.querySelectorAll("details[open][id]")) fresh.querySelector(`#${CSS.escape(open.id)}`)?.setAttribute("open", "");
       if (plain(part) === plain(fresh)) continue;

@@ -4,6 +4,7 @@
 //! - [`bay`] is how they are kept, [`lot`] all of them in memory.
 //! - `map` is what is seen of them on a plan or the earth, and the page of it.
 //! - [`view`] is what the API shows of one, [`live`] as it changes, [`change`] what people say of it, [`past`] what was.
+//! - `commissioning` is the page on which somebody puts one up.
 //! - [`adopt`] makes a bay of every device that comes into a project.
 
 pub mod adopt;
@@ -11,6 +12,7 @@ pub mod alarms;
 pub mod api;
 pub mod bay;
 pub mod change;
+mod commissioning;
 pub mod live;
 pub mod lot;
 mod map;

@@ -1,12 +1,10 @@
-//! The pages of bays: one bay, alarms, commissioning. The map has a module of its own.
+//! The pages of bays: one bay, and alarms. Map and commissioning have modules of their own.
 
 use askama::Template;
 use axum::Router;
 use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
-use serde::Deserialize;
-use sqlx::Row;
 
 use super::alarms::{self, AlarmFilter, AlarmView};
 use super::bay::Purpose;
@@ -32,7 +30,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/map", get(super::map::page))
         .route("/bays/{id}", get(bay))
         .route("/alarms", get(alarms_page))
-        .route("/commission", get(commission))
+        .route("/commission", get(super::commissioning::show_board))
 }
 
 /// What somebody has booked and what is to be said of it.
@@ -124,70 +122,5 @@ async fn alarms_page(
         page: Frame::of(&caller, "alarms"),
         alarms,
         cleared: filter.cleared,
-    }))
-}
-
-#[derive(Template)]
-#[template(path = "commission.html")]
-struct CommissionPage {
-    page: Frame,
-    serial: String,
-    /// How far a board with that serial number is; `None` where there is none.
-    lifecycle: Option<String>,
-    is_stock: bool,
-    projects: Vec<(String, String)>,
-    bay: Option<BayView>,
-    is_operator: bool,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Board {
-    #[serde(default)]
-    device: String,
-}
-
-async fn commission(
-    caller: Caller,
-    State(app): State<App>,
-    Query(board): Query<Board>,
-) -> Result<Response, Problem> {
-    caller.at_least(Role::Installer)?;
-    // A code may hold an address that ends with the serial number.
-    let serial = board.device.trim().rsplit(['/', '=', ':']).next();
-    let serial = serial.unwrap_or_default().to_ascii_lowercase();
-    let row = sqlx::query(
-        "SELECT d.lifecycle, p.customer_id FROM devices d LEFT JOIN projects p ON p.id = d.project_id WHERE d.id = $1",
-    )
-    .bind(serial.clone())
-    .fetch_optional(app.store.reader())
-    .await?;
-    let mut lifecycle = None;
-    if let Some(row) = row {
-        let customer_id: Option<String> = row.try_get("customer_id")?;
-        if customer_id.is_none_or(|id| caller.sees(&id)) {
-            lifecycle = Some(row.try_get("lifecycle")?);
-        }
-    }
-    let projects = sqlx::query_as(
-        "SELECT id, name FROM projects WHERE closed_at IS NULL AND ($1 = '' OR customer_id = $1) ORDER BY name, id",
-    )
-    .bind(caller.customer_id.clone().unwrap_or_default())
-    .fetch_all(app.store.reader())
-    .await?;
-    let bay = app.lot().find(&app, "", 1, |bay| {
-        bay.device_id.as_deref() == Some(serial.as_str()) && caller.sees(&bay.site.customer_id)
-    });
-    let bay = bay
-        .await?
-        .pop()
-        .map(|bay| BayView::now(&bay, &caller, &app));
-    Ok(show(&CommissionPage {
-        page: Frame::of(&caller, "commission"),
-        serial,
-        is_stock: lifecycle.as_deref() == Some("stock"),
-        lifecycle,
-        projects,
-        bay,
-        is_operator: caller.role >= Role::Operator,
     }))
 }

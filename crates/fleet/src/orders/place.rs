@@ -49,12 +49,18 @@ enum Choice {
 ///
 /// # Errors
 /// 400 for what cannot be; 404 for a project that is not the caller's; 409 `not-enough-stock`, `device-not-available`,
-/// `project-closed`, `keys-are-changing`, `orders-are-open` or `bookings-are-open`, which names them: then no device is
-/// held; 403 below an operator.
+/// `device-not-enrolled`, `project-closed`, `keys-are-changing`, `orders-are-open` or `bookings-are-open`, which names them:
+/// then no device is held; 403 below an operator, and below an installer for an assignment that names its devices.
 pub async fn place(app: &App, caller: &Caller, new: NewOrder) -> Result<Order, Problem> {
-    caller.at_least(Role::Operator)?;
-    let project = projects::get(app, caller, &new.project_id).await?;
     let kind = new.kind.unwrap_or(OrderKind::Assign);
+    // Who holds a board in his hand claims that one; what is taken from the shelf is for others to say.
+    let is_claim = kind == OrderKind::Assign && new.device_ids.is_some();
+    caller.at_least(if is_claim {
+        Role::Installer
+    } else {
+        Role::Operator
+    })?;
+    let project = projects::get(app, caller, &new.project_id).await?;
     let bookings = new.bookings;
     if bookings.is_some() && kind != OrderKind::Return {
         let detail = "is for devices that are returned: no other order takes a bay away";
@@ -273,6 +279,12 @@ async fn take(
     ids: &[String],
 ) -> Result<Vec<String>, Problem> {
     for id in ids {
+        if kind != OrderKind::Assign && !is_enrolled(tx, id).await? {
+            let detail = format!(
+                "The device {id} came here by no enrolment group, so there is none it could go back to."
+            );
+            return Err(Problem::conflict("device-not-enrolled", detail));
+        }
         let sql = match kind {
             OrderKind::Assign => {
                 "UPDATE devices SET lifecycle = 'assigning', project_id = $1, version = version + 1
@@ -295,9 +307,19 @@ async fn take(
     Ok(ids.to_vec())
 }
 
+/// Whether the device has its identity from an enrolment group; one that is not known does not matter here.
+async fn is_enrolled(tx: &mut Transaction, id: &str) -> Result<bool, Problem> {
+    let row: Option<(Option<String>,)> =
+        sqlx::query_as("SELECT enrollment_group_id FROM devices WHERE id = $1")
+            .bind(id.to_owned())
+            .fetch_optional(&mut **tx)
+            .await?;
+    Ok(row.is_none_or(|(group,)| group.is_some()))
+}
+
 async fn all(tx: &mut Transaction, project: &str) -> Result<Vec<String>, Problem> {
     let rows: Vec<(String,)> =
-        sqlx::query_as("SELECT id FROM devices WHERE project_id = $1 ORDER BY id")
+        sqlx::query_as("SELECT id FROM devices WHERE project_id = $1 AND enrollment_group_id IS NOT NULL ORDER BY id")
             .bind(project.to_owned())
             .fetch_all(&mut **tx)
             .await?;
