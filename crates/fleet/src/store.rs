@@ -21,7 +21,7 @@ use tokio::sync::broadcast;
 
 pub use self::announcements::{Announcement, Kind};
 
-/// Connections to PostgreSQL of one instance, and readers of a file.
+/// Connections to PostgreSQL that one instance writes by, as many to read by, and readers of a file.
 const CONNECTIONS: u32 = 4;
 /// Writers of a file wait for one another inside the process; another process may hold it for a moment.
 const BUSY: Duration = Duration::from_secs(10);
@@ -134,11 +134,13 @@ impl Store {
         let (readers, writer) = match engine {
             Engine::Sqlite => sqlite(address).await?,
             Engine::Postgres => {
-                let pool = AnyPoolOptions::new()
-                    .max_connections(CONNECTIONS)
-                    .acquire_timeout(BUSY);
-                let pool = pool.connect(address).await?;
-                (pool.clone(), pool)
+                let pool = || {
+                    let options = AnyPoolOptions::new().max_connections(CONNECTIONS);
+                    options.acquire_timeout(BUSY).connect(address)
+                };
+                // Apart: a transaction may read on the side. With one pool for both, those that wait for what it has
+                // locked could hold every connection, and it would wait for them.
+                (pool().await?, pool().await?)
             }
         };
         migrations::run(&writer, engine).await?;

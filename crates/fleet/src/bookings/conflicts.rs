@@ -119,6 +119,9 @@ async fn note(app: &App, bay: &Bay, now: i64) -> Result<(), StoreError> {
         return Ok(());
     }
     let mut tx = app.store.begin().await?;
+    let Some(booking) = kept::lock(&mut tx, &held.id).await? else {
+        return Ok(());
+    };
     let noted = sqlx::query(
         "UPDATE bookings SET conflict_at = $1 WHERE id = $2 AND conflict_at IS NULL AND state = 'booked'",
     )
@@ -126,9 +129,6 @@ async fn note(app: &App, bay: &Bay, now: i64) -> Result<(), StoreError> {
     .bind(held.id.clone())
     .execute(&mut *tx)
     .await?;
-    let Some(booking) = kept::lock(&mut tx, &held.id).await? else {
-        return Ok(());
-    };
     if noted.rows_affected() == 0 {
         return Ok(());
     }

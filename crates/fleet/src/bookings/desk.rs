@@ -99,10 +99,7 @@ pub async fn book(app: &App, caller: &Caller, wish: Wish) -> Result<Booking, Pro
     check_bay(&bay, &rules, begins_at, now)?;
     let mut tx = app.store.begin().await?;
     // Whoever books this bay waits here for one another, so that who comes second is told so in place of who was first.
-    sqlx::query("UPDATE bays SET version = version WHERE id = $1")
-        .bind(bay.id.clone())
-        .execute(&mut *tx)
-        .await?;
+    kept::lock_bay(&mut tx, &bay.id).await?;
     check_driver(&mut tx, caller).await?;
     let before = sqlx::query(
         "SELECT MAX(ends_at) FROM bookings WHERE bay_id = $1 AND holds = 1 AND ends_at <= $2",

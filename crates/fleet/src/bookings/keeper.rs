@@ -238,7 +238,9 @@ pub(crate) async fn tell_lamp(app: &App, mut booking: Booking) {
         .handle_answer(answer, !releasing, ends_at, app.now());
     let kept = async {
         let mut tx = app.store.begin().await?;
-        kept::update_lamp(&mut tx, &booking, due_at).await?;
+        if !kept::update_lamp(&mut tx, &booking, due_at).await? {
+            kept::doubt_lamp(&mut tx, &booking, app.now()).await?;
+        }
         tx.commit().await
     };
     if let Err(error) = kept.await {

@@ -1,4 +1,8 @@
 //! Bookings as they are kept: every statement about them stands here.
+//!
+//! **Invariant:** whoever writes a booking has locked its bay first. The constraint that nobody books what is booked makes
+//! PostgreSQL wait for other bookings of the bay whenever one is written, whatever was changed of it; without an order two
+//! would wait for each other.
 
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
@@ -14,6 +18,12 @@ use crate::store::{Kind, StoreError, Transaction};
 /// When the database fails.
 pub async fn lock(tx: &mut Transaction, id: &str) -> Result<Option<Booking>, StoreError> {
     // Both engines know no common way to lock what is read, but both lock what is written.
+    sqlx::query(
+        "UPDATE bays SET version = version WHERE id = (SELECT bay_id FROM bookings WHERE id = $1)",
+    )
+    .bind(id.to_owned())
+    .execute(&mut **tx)
+    .await?;
     let row = sqlx::query("UPDATE bookings SET version = version WHERE id = $1 RETURNING *")
         .bind(id.to_owned())
         .fetch_optional(&mut **tx)
@@ -21,7 +31,19 @@ pub async fn lock(tx: &mut Transaction, id: &str) -> Result<Option<Booking>, Sto
     Ok(row.as_ref().map(booking).transpose()?)
 }
 
-/// Keeps a new one.
+/// Lets nobody else book a bay, or change its bookings, until the transaction is over.
+///
+/// # Errors
+/// When the database fails.
+pub async fn lock_bay(tx: &mut Transaction, bay_id: &str) -> Result<(), StoreError> {
+    sqlx::query("UPDATE bays SET version = version WHERE id = $1")
+        .bind(bay_id.to_owned())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Keeps a new one of a bay that was locked.
 ///
 /// # Errors
 /// [`StoreError::is_double_booking`] when the bay is booked for some of that time.
@@ -89,6 +111,7 @@ pub async fn update_lamp(
     booking: &Booking,
     due_at: Option<i64>,
 ) -> Result<bool, StoreError> {
+    lock_bay(tx, &booking.bay_id).await?;
     let updated = sqlx::query(
         "UPDATE bookings SET lamp = $1, lamp_problem = $2, lamp_attempts = $3, lamp_next_at = $4
          WHERE id = $5 AND lamp_next_at = $6 AND version = $7",
@@ -104,6 +127,28 @@ pub async fn update_lamp(
     .await?;
     tell(tx, booking);
     Ok(updated.rows_affected() == 1)
+}
+
+/// Has a lamp told once more that was told something else meanwhile: nobody knows which it heard last. One that is to be
+/// told in any case is left alone.
+///
+/// # Errors
+/// When the database fails.
+pub async fn doubt_lamp(
+    tx: &mut Transaction,
+    booking: &Booking,
+    now: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "UPDATE bookings SET lamp = CASE WHEN holds = 1 THEN lamp ELSE 'releasing' END, lamp_next_at = $1
+         WHERE id = $2 AND lamp_next_at IS NULL AND ends_at > $1",
+    )
+    .bind(now)
+    .bind(booking.id.clone())
+    .execute(&mut **tx)
+    .await?;
+    tell(tx, booking);
+    Ok(())
 }
 
 /// Those whose lamp is to be told by now, the longest waiting first.
