@@ -50,7 +50,7 @@ class Page:
     def all(self, selector):
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
-    def one(self, selector):
+    def one(self, selector, within=BOUND):
         """The only such element: a page that is being built, or changed for another, has it in a moment."""
         found = []
 
@@ -58,7 +58,7 @@ class Page:
             found[:] = self.all(selector)
             return len(found) == 1
 
-        self._until(f"{selector} is there once", alone, BOUND)
+        self._until(f"{selector} is there once", alone, within)
         return found[0]
 
     def text(self, selector):

@@ -1,69 +1,27 @@
 """The operator's service in a real browser: from a first administrator to a booked bay and a device back in stock."""
 
-import os
 import re
 import time
-from pathlib import Path
 
 import pytest
 from selenium.webdriver import ActionChains
 
-from browser import SIZES, Page, open_browser
-from fleet import PASSWORD, RESTART, from_the_imaging_bench
+from browser import SIZES, open_browser
+from fleet import RESTART
+from operator_pages import Visitor, lamp
 from simulator import Simulator, until
 
 
 @pytest.fixture
 def street():
-    with Simulator("--stock", "--bays", "3", command="up", fleet=True) as street:
+    """As everybody begins: `cow up`, and nothing else said."""
+    with Simulator(command="up", fleet=True) as street:
         yield street
         street.end()
 
 
-class Visitor(Page):
-    """Somebody in front of the service's pages."""
-
-    def __init__(self, driver, street):
-        self.driver, self.place = driver, street.ready["fleet"]
-
-    def go(self, path):
-        self.driver.get(self.place + path)
-
-    def make_account(self, link, email, name):
-        self.driver.get(link)
-        self.write("[name=email]", email)
-        self.write("[name=name]", name)
-        self.write("[name=password]", PASSWORD)
-        self.click("main form button")
-        self.one(".sections")
-
-    def sign_in(self, email):
-        self.go("/sign-in")
-        self.write("[name=email]", email)
-        self.write("[name=password]", PASSWORD)
-        self.click("main form button")
-        self.one(".sections")
-
-    def sign_out(self):
-        self.click("[action='/sign-out'] button")
-        self.one("[action='/sign-in']")
-
-    def shot(self, name):
-        """Kept where somebody wants to look at it: COW_SCREENSHOTS=DIR."""
-        self.go_on_no_wider_than_the_screen()
-        if directory := os.environ.get("COW_SCREENSHOTS"):
-            self.driver.save_screenshot(str(Path(directory) / f"fleet-{name}.png"))
-
-    def go_on_no_wider_than_the_screen(self):
-        assert self.width_is_kept(), f"{self.driver.current_url} is wider than the screen"
-
-
 def numbers(transform):
     return [float(number) for number in re.findall(r"-?[\d.]+", transform)]
-
-
-def lamp(street, bay):
-    return street.ask("GET", f"/control/boards/{bay}")["lamp"]["colour"]
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -71,7 +29,17 @@ def test_from_a_customer_to_a_booked_bay_and_back_to_stock(street, size):
     with open_browser(size) as driver:
         page = Visitor(driver, street)
         page.make_account(street.ready["fleetAdministrator"], "ada@town.example", "Ada")
-        from_the_imaging_bench(street)
+
+        # What is on the desk is on the map, before anybody has done anything.
+        page.go("/map")
+        page.until("h1", "Street")
+        page.until("#free", "1")
+        street.ask("POST", "/control/boards/bay-01", {"command": "carArrives"})
+        page.until_attribute("#map .bay", "data-sign", "occupied")
+        page.go("/stock")
+        for serial in ("bay-01", *(board["serial"] for board in street.ready["boards"])):
+            page.until("#devices", serial, RESTART)
+        page.shot(f"stock-{size}")
 
         page.go("/customers")
         page.write("main form [name=name]", "Town of Liège")
@@ -107,18 +75,14 @@ def test_from_a_customer_to_a_booked_bay_and_back_to_stock(street, size):
         assert numbers(page.attribute(f"#bay-{bay}", "transform")) == pytest.approx(placed, abs=1)
         page.shot(f"map-{size}")
 
-        page.go("/people")
-        page.choose("[data-reveal=url] [name=role]", "driver")
-        page.click("[data-reveal=url] button")
-        page._until("there is a link", lambda: page.text("[data-reveal=url] output").startswith("http"), 10)
-        invitation = page.text("[data-reveal=url] output")
+        invitation = page.invitation("driver")
         page.go(f"/bays/{bay}")
         serial = page.text("[href^='/commission'] ~ .mono") or page.text(".mono")
         [place] = [board["bay"] for board in street.ready["boards"] if board["serial"] == serial]
         page.sign_out()
 
         page.make_account(invitation, "dora@example.org", "Dora")
-        page.go("/map")
+        page.go(f"/map?project={project}")
         page.click(f"#bay-{bay}")
         page.until("h1", "Bay")
         page.click("#book button")

@@ -31,7 +31,7 @@ struct Ready {
     boards: Vec<Board>,
 }
 
-/// A board that began without an identity.
+/// A board that began without an identity, or with that of the stock.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Board {
@@ -127,7 +127,7 @@ impl Banner<'_> {
             ),
         )?;
         row("CA file", &info.ca_file.display().to_string())?;
-        for board in self.boards() {
+        for board in self.waiting() {
             row(
                 &board.bay,
                 &format!(
@@ -146,7 +146,18 @@ impl Banner<'_> {
                 .collect();
             row(&bay.device_id, &modules.join(", "))?;
         }
-        if self.boards().next().is_some() {
+        let spares = self.spares();
+        if !spares.is_empty() {
+            let boards = match spares.len() {
+                1 => "1 board waits".to_owned(),
+                count => format!("{count} boards wait"),
+            };
+            row(
+                "stock",
+                &format!("{boards} to be ordered: {}", spares.join(", ")),
+            )?;
+        }
+        if self.waiting().next().is_some() {
             row(
                 "enrol",
                 "cow dps group add stock --edge, then cow dps setup-code stock SERIAL for a board's own page",
@@ -167,6 +178,20 @@ impl Banner<'_> {
 
     fn boards(&self) -> impl Iterator<Item = Board> {
         self.running.street.bays.iter().filter_map(Board::of)
+    }
+
+    /// Boards that wait for their first identity. Those in stock have one.
+    fn waiting(&self) -> impl Iterator<Item = Board> {
+        let bays = self.running.street.bays.iter();
+        bays.filter(|bay| !bay.spot.is_spare())
+            .filter_map(Board::of)
+    }
+
+    /// Serial numbers of the boards that are in stock when the street begins.
+    fn spares(&self) -> Vec<&str> {
+        let bays = self.running.street.bays.iter();
+        let spares = bays.filter(|bay| bay.spot.is_spare());
+        spares.map(|bay| bay.serial.as_str()).collect()
     }
 
     fn notes(&self) -> Vec<String> {

@@ -57,6 +57,8 @@ pub(crate) struct Bay {
     pub(crate) vitals: watch::Receiver<Vitals>,
     /// Of the machine's board.
     pub(crate) serial: String,
+    /// Whether the board is in stock when the street begins, and stands at no bay.
+    pub(crate) is_spare: bool,
     /// Whether the machine serves a page of its own.
     pub(crate) has_portal: bool,
     pub(crate) board: SimulatedBoard,
@@ -104,10 +106,11 @@ pub(crate) fn router(street: Arc<Street>) -> Router {
         .layer(map_response(secure))
 }
 
-/// A single bay is its own street.
+/// A single bay is its own street; boards in stock are beside it, and one click away.
 async fn street_page(State(street): State<Arc<Street>>) -> Response {
-    match street.bays.as_slice() {
-        [only] => show_bay(&street, only),
+    let mut bays = street.bays.iter().filter(|bay| !bay.is_spare);
+    match (bays.next(), bays.next()) {
+        (Some(only), None) => show_bay(&street, only),
         _ => show(&view::street_page(&street)),
     }
 }

@@ -15,13 +15,14 @@ mod guard;
 mod host;
 mod hub;
 mod machine;
+mod plan;
 mod readiness;
+mod spot;
 mod surroundings;
 mod taken;
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -30,102 +31,27 @@ use board::scenario::{self, Scenario};
 use board::simulated::SimulatedBoard;
 use hub_proto::identity::Identity;
 use runner::{DesiredStatus, Engine, LogLine};
-use serde_json::Value;
-use simulator::{LinkedHub, Simulator};
+use simulator::Simulator;
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::deployment::{Deployment, Module};
+use crate::deployment::Module;
 use crate::place::Place;
-use crate::ports::Ports;
-use crate::program::{Program, Programs};
 
 pub(crate) use bay::Bay;
 use bay::Site;
 use edge_daemon::Equipment;
 use fleet::Fleet;
+use machine::Machine;
 pub(crate) use machine::{Switch, Vitals};
+pub(crate) use plan::Plan;
 use readiness::Readiness;
+use spot::Spot;
 
 /// Lines kept for a listener that is behind; older ones are lost to it, and it is told how many.
 const LOG_BACKLOG: usize = 512;
-
-/// What to run.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    pub(crate) address: IpAddr,
-    /// Where the control API and the page are: they show keys, and where they listen is their only lock.
-    pub(crate) control_address: IpAddr,
-    pub(crate) ports: Ports,
-    /// Where state is kept, if it is.
-    pub(crate) state: Option<PathBuf>,
-    /// What is to be there from the beginning.
-    pub(crate) seed: Option<PathBuf>,
-    /// The hub's names, where it is not called by its address.
-    pub(crate) hosts: Vec<String>,
-    /// How many Edge devices to make, each with the deployment's modules.
-    pub(crate) bays: usize,
-    pub(crate) deployment: Option<Deployment>,
-    /// What runs for the deployment's modules; without, somebody else runs them, and there are no boards.
-    pub(crate) programs: Option<Programs>,
-    /// Whether modules are containers, but for those that are said to be programs.
-    pub(crate) in_containers: bool,
-    /// What modules log, unless the manifest says otherwise: edgeAgent's `RuntimeLogLevel`.
-    pub(crate) module_log_level: &'static str,
-    pub(crate) scenario: Option<Scenario>,
-    /// The host's provisioning service: with it, bays begin without an identity.
-    pub(crate) stock: Option<Program>,
-    /// Hubs beside the street's own, for devices that are not of the street.
-    pub(crate) linked_hubs: Vec<LinkedHub>,
-    /// The hub's message routing, where it is to be another than the one kept.
-    pub(crate) routing: Option<Value>,
-    /// Whether the operator's service runs beside it.
-    pub(crate) has_fleet: bool,
-}
-
-impl Plan {
-    /// What machines need, where there are to be machines.
-    fn equipment(
-        &mut self,
-        simulator: &Arc<Simulator>,
-        lines: broadcast::Sender<LogLine>,
-        engine: Option<Engine>,
-    ) -> Option<Equipment> {
-        Some(Equipment {
-            simulator: simulator.clone(),
-            programs: self.programs.take()?,
-            deployment: self.deployment.take()?,
-            log_level: self.module_log_level,
-            lines,
-            is_alone: self.bays == 1,
-            engine,
-        })
-    }
-
-    /// Hub and Edge runtime without any device.
-    pub(crate) fn simulator_alone(address: IpAddr, ports: Ports) -> Self {
-        Self {
-            address,
-            control_address: address,
-            ports,
-            state: None,
-            seed: None,
-            hosts: Vec::new(),
-            bays: 0,
-            deployment: None,
-            programs: None,
-            in_containers: false,
-            module_log_level: "warn",
-            scenario: None,
-            stock: None,
-            linked_hubs: Vec::new(),
-            routing: None,
-            has_fleet: false,
-        }
-    }
-}
 
 /// A running street, as pages and APIs see it.
 #[derive(Debug)]
@@ -147,6 +73,8 @@ pub(crate) struct Running {
     readiness: Readiness,
     fleet: Option<Fleet>,
     machines: JoinSet<()>,
+    /// Those of spare boards, which nobody waits for: they begin once the street is ready.
+    spares: Vec<Machine>,
     /// Machines go down when it is dropped.
     closing: watch::Sender<()>,
     /// Boards, scenario and HTTP: nothing that has to end in good order.
@@ -194,14 +122,20 @@ impl Running {
         }
         let fleet = plan.has_fleet.then(|| {
             let (info, port) = (simulator.info(), plan.ports.fleet);
-            Fleet::start(place.root(), &info, plan.control_address, port)
+            Fleet::start(
+                place.root(),
+                &info,
+                plan.control_address,
+                port,
+                plan.own_devices(),
+            )
         });
         let mut readiness = Readiness::watch(&simulator);
 
         let (lines, received) = broadcast::channel(LOG_BACKLOG);
         let closing = watch::Sender::new(());
         let (mut tasks, mut machines) = (JoinSet::new(), JoinSet::new());
-        let mut bays = Vec::new();
+        let (mut bays, mut spares) = (Vec::new(), Vec::new());
         let scenario = plan.scenario.take();
         let (count, https_moved) = (plan.bays, plan.ports.https_moved());
         match plan.equipment(&simulator, lines, engine.clone()) {
@@ -211,11 +145,12 @@ impl Running {
                 let equipment = Arc::new(equipment);
                 // A scenario's seed is the fate of its boards' noise too; no two boards have the same.
                 let seed = scenario.as_ref().and_then(Scenario::seed).unwrap_or(0);
-                for number in 1..=count {
-                    let run = place.private().join(Site::name(number));
+                let service = equipment.programs.service();
+                for spot in Spot::all(count, plan.spares) {
+                    let run = place.private().join(spot.name());
                     fs::create_dir(&run)?;
                     let socket = run.join(surroundings::BOARD);
-                    let board = SimulatedBoard::new(seed.wrapping_add(number as u64));
+                    let board = SimulatedBoard::new(seed.wrapping_add(spot.number() as u64));
                     tasks.spawn(board.listen(&socket)?.run());
                     if engine.is_some() {
                         containers::open_to_all(&socket)?;
@@ -224,16 +159,22 @@ impl Running {
                         place: &place,
                         address: plan.address,
                         ports: plan.ports,
-                        number,
+                        spot,
                         board,
                         run: &run,
-                        stock: plan.stock.as_ref(),
+                        stock: match spot {
+                            Spot::Bay(_) => plan.stock.as_ref(),
+                            Spot::Spare(_) => Some(&service),
+                        },
                     };
                     let (bay, machine) = site.build(&equipment, closing.subscribe())?;
                     if let Some(device) = bay.device.borrow().as_deref() {
                         expect(&mut readiness, device, &equipment)?;
                     }
-                    machines.spawn(machine.run());
+                    match spot {
+                        Spot::Bay(_) => drop(machines.spawn(machine.run())),
+                        Spot::Spare(_) => spares.push(machine),
+                    }
                     bays.push(bay);
                 }
             }
@@ -242,7 +183,8 @@ impl Running {
             .begin_here()
             .context("cannot keep what the simulator begins with")?;
         if let Some(scenario) = scenario {
-            let boards: Vec<_> = bays.iter().map(|bay| bay.board.clone()).collect();
+            let boards = bays.iter().take(count).map(|bay| bay.board.clone());
+            let boards: Vec<_> = boards.collect();
             tasks.spawn(async move { scenario::play(scenario, &boards).await });
         }
         let running = Self {
@@ -252,6 +194,7 @@ impl Running {
             readiness,
             fleet: fleet.transpose()?,
             machines,
+            spares,
             closing,
             tasks,
             listener: Some(listener),
@@ -294,7 +237,7 @@ impl Running {
         if let Some(fleet) = &mut self.fleet {
             fleet.ready().await;
         }
-        for bay in &street.bays {
+        for bay in street.bays.iter().filter(|bay| !bay.spot.is_spare()) {
             let mut vitals = bay.vitals.clone();
             let settled = |vitals: &Vitals| {
                 vitals.phase.is_settled() && (vitals.host_answers || bay.portal.is_none())
@@ -307,6 +250,9 @@ impl Running {
                 // Fails only when the machine is gone for good, and the street with it.
                 let _ = vitals.wait_for(settled).await;
             }
+        }
+        for machine in self.spares.drain(..) {
+            self.machines.spawn(machine.run());
         }
     }
 

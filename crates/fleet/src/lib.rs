@@ -48,6 +48,7 @@ pub mod serve;
 pub mod settings;
 pub mod stock;
 pub mod store;
+pub mod street;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tiles;

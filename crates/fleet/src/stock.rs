@@ -78,7 +78,8 @@ pub async fn open(app: &App) -> Result<(), ReadError> {
 async fn read_next_project(app: &App, last: &str) -> Result<String, ReadError> {
     let next: Option<(String, String)> = sqlx::query_as(
         "SELECT p.id, p.enrollment_group_id FROM projects p
-         WHERE p.id > $1 AND EXISTS (SELECT 1 FROM devices d WHERE d.project_id = p.id) ORDER BY p.id LIMIT 1",
+         WHERE p.id > $1 AND EXISTS (
+             SELECT 1 FROM devices d WHERE d.project_id = p.id AND d.enrollment_group_id IS NOT NULL) ORDER BY p.id LIMIT 1",
     )
     .bind(last.to_owned())
     .fetch_optional(app.store.reader())

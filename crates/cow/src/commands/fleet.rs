@@ -138,6 +138,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ZOOM", env = "COW_FLEET_TILES_MAX_ZOOM", default_value_t = 19,
         value_parser = clap::value_parser!(u8).range(1..=22))]
     tiles_max_zoom: u8,
+    /// Devices of the street beside it, which are bays of a project from the beginning
+    #[arg(long, hide = true, env = "COW_FLEET_STREET", value_delimiter = ',')]
+    street: Vec<String>,
     /// Stop when standard input ends: whoever started this is gone
     #[arg(long, hide = true)]
     until_input_ends: bool,

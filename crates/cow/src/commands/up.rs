@@ -9,6 +9,7 @@ use board::scenario::Scenario;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::fleet;
+use super::module::Name;
 use super::serve::ServeArgs;
 use crate::deployment::{self, Deployment};
 use crate::page;
@@ -16,10 +17,14 @@ use crate::ports::Ports;
 use crate::program::{Exec, Programs};
 use crate::street::{Plan, Running};
 
+/// Enough for a first order.
+const SPARES: usize = 3;
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   cow up                      one bay; open the page it names
+  cow up --bays 4 --spares 0  four bays, and no board in stock
   cow up --headless --json    for programs: the first line says where everything is
   cow up --stock              one bay that nobody knows yet; the page leads through the rest
   cow up --scenario scenarios/busy-street.scenario
@@ -44,6 +49,10 @@ pub(crate) struct Args {
     /// Begin with boards that have no identity, as freshly imaged; each serves its own page
     #[arg(long)]
     stock: bool,
+    /// Boards that wait in stock for somebody to order them, beside the bays; 3 where the operator's service runs, unless
+    /// with --stock or --containers
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(0..=20))]
+    spares: Option<u16>,
     /// Serve no page, only the control API; the operator's service does not run either
     #[arg(long)]
     headless: bool,
@@ -65,14 +74,24 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     if args.stock {
         plan.stock = Some(programs.service());
     }
+    plan.has_fleet = fleet::IS_HERE && !args.headless && !args.no_fleet;
+    let can_be_ordered =
+        plan.has_fleet && !args.stock && !args.containers && has_provisioning(&deployment);
+    let usual = if can_be_ordered { SPARES } else { 0 };
+    plan.spares = args.spares.map_or(usual, usize::from);
     plan.programs = Some(programs);
     plan.deployment = Some(deployment);
     plan.module_log_level = args.serve.log.level();
     plan.scenario = scenario;
-    plan.has_fleet = fleet::IS_HERE && !args.headless && !args.no_fleet;
     args.serve
         .run(plan, (!args.headless).then_some(pages))
         .await
+}
+
+/// Whether its devices can be told by the operator's service who they are to be.
+fn has_provisioning(deployment: &Deployment) -> bool {
+    let mut modules = deployment.modules.iter();
+    modules.any(|module| module.name == Name::Provisioning.as_str())
 }
 
 /// One bay with the built-in manifest, on whichever ports are free.
@@ -118,6 +137,7 @@ fn pages(running: &mut Running) -> Router {
         device: bay.device.clone(),
         vitals: bay.vitals.clone(),
         serial: bay.serial.as_str().to_owned(),
+        is_spare: bay.spot.is_spare(),
         has_portal: bay.portal.is_some(),
         board: bay.board.clone(),
         modules: bay

@@ -29,6 +29,7 @@ fn bay(name: &str) -> Bay {
         device: watch::Sender::new(Some(name.to_owned())).subscribe(),
         vitals: watch::Sender::new(Vitals::default()).subscribe(),
         serial: "10000000b0b00001".into(),
+        is_spare: false,
         has_portal: false,
         board: SimulatedBoard::new(1),
         modules: vec![
@@ -87,6 +88,21 @@ async fn a_single_bay_is_the_first_page() {
         !page.contains(r#"<nav class="bays""#),
         "nothing to choose from"
     );
+}
+
+#[tokio::test]
+async fn a_board_in_stock_is_beside_the_bay_and_not_in_its_place() {
+    let mut board = bay("board-01");
+    board.is_spare = true;
+    let street = Street::new("hub.example", vec![bay("bay-01"), board]);
+    let address = serve(Arc::new(street)).await;
+    let (_, _, page) = get(address, "/").await;
+    for part in [
+        r#"<main id="main" data-bay="bay-01""#,
+        r#"<a href="/bays/board-01""#,
+    ] {
+        assert!(page.contains(part), "no {part} in the page");
+    }
 }
 
 #[tokio::test]

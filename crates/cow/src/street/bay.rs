@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use board::simulated::SimulatedBoard;
 use runner::{ModuleState, Modules};
 use simulator::Simulator;
@@ -13,9 +14,10 @@ use super::disk::Disk;
 use super::edge_daemon::{Equipment, deploy};
 use super::host::{Host, Portal};
 use super::machine::{Life, Machine, Switch, Vitals};
+use super::spot::Spot;
 use super::surroundings::Surroundings;
-use super::taken;
-use crate::card::{Pin, Serial};
+use super::{hub, taken};
+use crate::card::{Card, Pin, Serial};
 use crate::commands::module;
 use crate::place::Place;
 use crate::ports::Ports;
@@ -29,6 +31,8 @@ const SWITCH_BACKLOG: usize = 4;
 pub(crate) struct Bay {
     /// What the street calls it, whichever device its machine is: `bay-01`.
     pub(crate) name: String,
+    /// Where its board was when the street began.
+    pub(crate) spot: Spot,
     /// Its board's serial number.
     pub(crate) serial: Serial,
     pub(crate) board: SimulatedBoard,
@@ -84,8 +88,7 @@ pub(super) struct Site<'a> {
     pub(super) place: &'a Place,
     pub(super) address: IpAddr,
     pub(super) ports: Ports,
-    /// From 1.
-    pub(super) number: usize,
+    pub(super) spot: Spot,
     pub(super) board: SimulatedBoard,
     /// The directory with the socket its modules reach the board by.
     pub(super) run: &'a Path,
@@ -94,31 +97,28 @@ pub(super) struct Site<'a> {
 }
 
 impl Site<'_> {
-    pub(super) fn name(number: usize) -> String {
-        format!("bay-{number:02}")
-    }
-
     /// A bay, and the machine that has to be run for it.
     pub(super) fn build(
         self,
         equipment: &Arc<Equipment>,
         closing: watch::Receiver<()>,
     ) -> anyhow::Result<(Bay, Machine)> {
-        let name = Self::name(self.number);
-        let serial: Serial = format!("10000000b0b{:05}", self.number)
-            .parse()
-            .map_err(anyhow::Error::msg)?;
+        let name = self.spot.name();
+        let serial = self.spot.serial()?;
         let disk = Disk::open(self.place, &name)?;
         let life = Life::new(&name);
         let host = match self.stock {
-            Some(program) => Some(Host {
-                bay: name.clone(),
-                program: program.clone(),
-                portal: Portal {
-                    address: portal_address(self.address, self.ports.portal(self.number))?,
-                    pin: Pin::random()?,
-                },
-            }),
+            Some(program) => {
+                let (address, pin) = (self.portal_address()?, Pin::random()?);
+                if self.spot.is_spare() {
+                    image(&equipment.simulator, &serial, &pin, &disk)?;
+                }
+                Some(Host {
+                    bay: name.clone(),
+                    program: program.clone(),
+                    portal: Portal { address, pin },
+                })
+            }
             None => {
                 provision_manually(&equipment.simulator, &name, &disk)?;
                 // In kept state it may have become another device since, which only the Edge daemon can tell.
@@ -141,6 +141,7 @@ impl Site<'_> {
         let (switch, switched) = mpsc::channel(SWITCH_BACKLOG);
         let bay = Bay {
             name,
+            spot: self.spot,
             serial,
             board: self.board.clone(),
             modules: modules.collect(),
@@ -162,6 +163,23 @@ impl Site<'_> {
         };
         Ok((bay, machine))
     }
+
+    /// Where the machine's own page is. By itself that would be port 8088, but here there may be many.
+    fn portal_address(&self) -> anyhow::Result<SocketAddr> {
+        let at = |port| {
+            // The service is a process of its own: it can be told a port, but not handed one. Whoever else has that port
+            // would be taken for it.
+            let address = SocketAddr::new(self.address, port);
+            let free = TcpListener::bind(address).and_then(|listener| listener.local_addr());
+            free.map_err(|error| taken::explain(address, error))
+        };
+        let found = at(self.spot.portal(&self.ports));
+        match found {
+            // Nobody has asked for spare boards, so nothing of theirs is in the way of the rest.
+            Err(_) if self.spot.is_spare() => at(0),
+            found => found,
+        }
+    }
 }
 
 /// Makes a machine the device of its bay's name, as an operator does by hand.
@@ -173,11 +191,22 @@ fn provision_manually(simulator: &Simulator, name: &str, disk: &Disk) -> anyhow:
     disk.provision_manually(name, &credentials.connection_string.parse()?)
 }
 
-/// Where a bay's own page is. By itself that would be port 8088, but here there may be many.
-fn portal_address(address: IpAddr, port: u16) -> anyhow::Result<SocketAddr> {
-    let address = SocketAddr::new(address, port);
-    // The service is a process of its own: it can be told a port, but not handed one. Whoever else has that port would
-    // be taken for it.
-    let free = TcpListener::bind(address).and_then(|listener| listener.local_addr());
-    free.map_err(|error| taken::explain(address, error))
+/// Has imaged a spare board's card, unless its machine has an identity already.
+fn image(simulator: &Simulator, serial: &Serial, pin: &Pin, disk: &Disk) -> anyhow::Result<()> {
+    if disk.edge_config().exists() || disk.identity_file().exists() {
+        return Ok(());
+    }
+    let info = simulator.info();
+    let id = serial.clone().into_registration_id();
+    let key = hub::stock_key(simulator, &id)
+        .context("no board can be put in stock (--spares 0 starts without)")?;
+    let endpoint = info.provisioning_host.parse().map_err(anyhow::Error::msg)?;
+    let card = Card {
+        id_scope: info.id_scope.parse().map_err(anyhow::Error::msg)?,
+        registration_id: id,
+        key,
+        endpoint: Some(endpoint),
+        pin: pin.clone(),
+    };
+    card.write(&disk.identity_file(), true)
 }

@@ -31,12 +31,13 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts it; its database is in `directory`.
+    /// Starts it; its database is in `directory`. `street` are the devices it finds in bays already.
     pub(super) fn start(
         directory: &Path,
         info: &Info,
         address: IpAddr,
         port: u16,
+        street: Vec<String>,
     ) -> anyhow::Result<Self> {
         let cow = std::env::current_exe().context("cannot tell where this program is")?;
         let mut child = Command::new(cow)
@@ -49,6 +50,7 @@ impl Fleet {
                 "COW_FLEET_DATABASE",
                 format!("sqlite:{}", directory.join("fleet.db").display()),
             )
+            .env("COW_FLEET_STREET", street.join(","))
             .envs(environment(&serde_json::to_value(info)?)?)
             // An interrupt from the terminal is for the street, which stops it when its time comes.
             .process_group(0)

@@ -5,10 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
+use hub_proto::dps::enrollment::{
+    Attestation, Capabilities, EnrollmentGroup, Keys, ReprovisionPolicy, Terms,
+};
+use hub_proto::dps::registration::RegistrationId;
 use hub_proto::identity::Identity;
-use simulator::{Bridge, Simulator};
+use hub_proto::sas::SymmetricKey;
+use simulator::{Bridge, EnrollFault, Simulator};
 
-use super::bay::Site;
+use super::spot::Spot;
 use super::{Plan, taken};
 use crate::deployment::Deployment;
 use crate::place::Place;
@@ -79,6 +84,41 @@ pub(super) fn plant(simulator: &Simulator, file: &Path, text: &str) -> anyhow::R
     }
 }
 
+/// The enrolment group of boards that are nobody's yet, as the operator's service names and makes it.
+const STOCK: &str = "stock";
+
+/// The key a board registers with in stock, which is made where there is none.
+pub(super) fn stock_key(
+    simulator: &Simulator,
+    id: &RegistrationId,
+) -> anyhow::Result<SymmetricKey> {
+    match simulator.derive_key(STOCK, id) {
+        Err(EnrollFault::NotFound(_)) => {
+            simulator.enroll_group(stock())?;
+            Ok(simulator.derive_key(STOCK, id)?)
+        }
+        key => Ok(key?),
+    }
+}
+
+/// Its keys are made by the service. What a device was goes with it to a project and back.
+fn stock() -> EnrollmentGroup {
+    let keys = Attestation::SymmetricKey {
+        symmetric_key: Keys::default(),
+    };
+    EnrollmentGroup {
+        enrollment_group_id: STOCK.to_owned(),
+        terms: Terms {
+            capabilities: Some(Capabilities { iot_edge: true }),
+            reprovision_policy: Some(ReprovisionPolicy {
+                update_hub_assignment: true,
+                migrate_device_data: true,
+            }),
+            ..Terms::new(keys)
+        },
+    }
+}
+
 /// Devices whose modules somebody else runs.
 pub(super) fn deploy_alone(
     simulator: &Simulator,
@@ -86,7 +126,7 @@ pub(super) fn deploy_alone(
     deployment: Option<&Deployment>,
 ) -> anyhow::Result<()> {
     for number in 1..=bays {
-        let device = Site::name(number);
+        let device = Spot::Bay(number).name();
         if simulator.credentials(&device).is_none() {
             simulator.add_device(&device, true, &[])?;
         }

@@ -151,6 +151,7 @@ pub(crate) enum Switch {
     Image(Box<Card>, oneshot::Sender<anyhow::Result<()>>),
 }
 
+#[derive(Debug)]
 pub(super) struct Machine {
     pub(super) equipment: Arc<Equipment>,
     pub(super) board: SimulatedBoard,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use hub_proto::dps::enrollment::{EnrollmentGroup, IndividualEnrollment};
+use hub_proto::dps::registration::RegistrationId;
+use hub_proto::sas::SymmetricKey;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -70,6 +72,18 @@ impl Simulator {
     pub fn enroll_group(&self, group: EnrollmentGroup) -> Result<EnrollmentGroup, EnrollFault> {
         let id = group.enrollment_group_id.clone();
         self.dps.put_group(&id, group, Precondition::None)
+    }
+
+    /// The key that one device of a group registers with, derived from the group's first one.
+    ///
+    /// # Errors
+    /// When there is no such group, or it has certificates in place of keys.
+    pub fn derive_key(
+        &self,
+        group: &str,
+        id: &RegistrationId,
+    ) -> Result<SymmetricKey, EnrollFault> {
+        self.dps.derive_key(group, id)
     }
 
     /// What an edge device runs from the moment the provisioning service makes it (`{"modulesContent": {…}}`), from here

@@ -18,8 +18,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let begun = Instant::now();
     args.log.init();
     let mut stop = Stop::listen()?;
-    let (json, until_input_ends) = (args.json, args.until_input_ends);
+    let (json, until_input_ends, street) = (args.json, args.until_input_ends, args.street.clone());
     let prepared = Prepared::new(args.settings()?).await?;
+    fleet::street::settle(prepared.app(), &street).await?;
     let ready = Ready {
         ready: true,
         fleet: prepared.url().to_owned(),
