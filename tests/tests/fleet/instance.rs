@@ -8,10 +8,15 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use crate::bookings::NO_SHOW_AFTER;
 use crate::postgres::Postgres;
 use crate::wire::Wire;
 
-pub(crate) struct Instance(Child);
+pub(crate) struct Instance {
+    process: Child,
+    /// Where its pages and API are.
+    pub(crate) address: String,
+}
 
 impl Instance {
     /// Starts it and waits until it is ready.
@@ -47,6 +52,7 @@ impl Instance {
             .env("COW_FLEET_CONSUMER_GROUP", "fleet")
             .env("COW_FLEET_ID_SCOPE", text("idScope"))
             .env("COW_FLEET_CA_FILE", text("caFile"))
+            .env("COW_FLEET_NO_SHOW_AFTER", NO_SHOW_AFTER)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -59,19 +65,20 @@ impl Instance {
             .await
             .expect("it is ready in time")
             .expect("it prints");
-        assert!(line.contains("\"ready\":true"), "{line}");
-        Self(process)
+        let said: Value = serde_json::from_str(&line).expect("it says that it is ready");
+        let address = said["fleet"].as_str().expect("an address").to_owned();
+        Self { process, address }
     }
 
     /// Ends it as a crash would.
     pub(crate) async fn kill(&mut self) {
-        self.0.kill().await.expect("it ran");
+        self.process.kill().await.expect("it ran");
     }
 
     /// Has it end in good order.
     pub(crate) async fn stop(mut self) {
-        drop(self.0.stdin.take());
-        let ended = timeout(PATIENCE, self.0.wait()).await;
+        drop(self.process.stdin.take());
+        let ended = timeout(PATIENCE, self.process.wait()).await;
         let status = ended.expect("it ends").expect("it ran");
         assert!(status.success(), "{status}");
     }

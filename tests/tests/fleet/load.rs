@@ -22,18 +22,23 @@ pub(crate) fn repeated(each: usize) -> usize {
     (1..=each).filter(|number| number % REPEAT == 0).count() * DEVICES
 }
 
+/// What devices need to find the hub: whom to trust, and its ports for MQTT and HTTPS.
+pub(crate) fn way_in(cow: &Cow) -> (String, u16, u16) {
+    let ca = cow.ready["caFile"].as_str().expect("a file");
+    let ca = std::fs::read_to_string(ca).expect("the CA file is there");
+    let port = |name: &str| {
+        let address: std::net::SocketAddr = cow.ready[name]
+            .as_str()
+            .and_then(|text| text.parse().ok())
+            .expect("an address");
+        address.port()
+    };
+    (ca, port("mqtt"), port("https"))
+}
+
 impl Load {
     pub(crate) async fn begin(cow: &Cow, each: usize) -> Self {
-        let ca = cow.ready["caFile"].as_str().expect("a file");
-        let ca = std::fs::read_to_string(ca).expect("the CA file is there");
-        let port = |name: &str| {
-            let address: std::net::SocketAddr = cow.ready[name]
-                .as_str()
-                .and_then(|text| text.parse().ok())
-                .expect("an address");
-            address.port()
-        };
-        let (mqtt, https) = (port("mqtt"), port("https"));
+        let (ca, mqtt, https) = way_in(cow);
         let mut devices = JoinSet::new();
         for number in 0..DEVICES {
             let id = format!("bay-{number:02}");
