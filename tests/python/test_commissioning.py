@@ -3,7 +3,8 @@
 import pytest
 
 from browser import SIZES, Page, open_browser
-from operator_pages import RESTART, Visitor, oauth
+from fleet import RESTART
+from operator_pages import Visitor, oauth
 from simulator import Simulator, until
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
