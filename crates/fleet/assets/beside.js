@@ -5,6 +5,7 @@ import { say } from "./words.js";
 
 // A list nobody reads to its end helps nobody.
 const MOST = 100;
+const numbers = new Intl.NumberFormat(document.documentElement.lang);
 const byNumber = new Intl.Collator(document.documentElement.lang, { numeric: true });
 
 export class Beside {
@@ -62,7 +63,7 @@ export class Beside {
     this.#list.replaceChildren(...lines);
     if (held) this.#list.querySelector(`[href="${CSS.escape(held)}"]`)?.focus();
     const { grouped } = this.#seen;
-    this.#note.textContent = this.#found ? (bays.length ? "" : say("none_found")) : grouped ? say("too_many", { count: grouped }) : "";
+    this.#note.textContent = this.#found ? (bays.length ? "" : say("none_found")) : grouped ? say("too_many", { count: numbers.format(grouped) }) : "";
   }
 
   #line(bay, isUnplaced) {

@@ -1,8 +1,8 @@
 // Forms that speak to the API: <form data-api="POST /api/projects" data-then="/projects/{id}">.
 // `data-then` is where to go when it is done (`stay`: nowhere); without it the page is loaded again. `data-reveal="token"`
 // shows that member of the answer in the form instead: what is told once.
-// A field is sent under its name (`place.latitude` makes an object); an empty one only with `data-empty="null"`. What the
-// API refuses is said at the field it names.
+// A field is sent under its name (`place.latitude` makes an object); an empty one only with `data-empty`;
+// with `data-empty="null"` only where somebody emptied it. What the API refuses is said at the field it names.
 
 import { say } from "./words.js";
 
@@ -69,7 +69,8 @@ function values(form) {
     let value = field.value;
     if (field.type === "checkbox") value = field.checked;
     else if (value === "") {
-      if (field.dataset.empty === undefined) continue;
+      // `null` takes something away: only where there was something.
+      if (field.dataset.empty === undefined || (field.dataset.empty === "null" && field.defaultValue === "")) continue;
       value = field.dataset.empty === "null" ? null : "";
     } else if (field.dataset.type === "json") value = JSON.parse(value);
     else if (field.type === "number" || field.dataset.type === "number") value = Number(value);

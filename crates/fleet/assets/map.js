@@ -12,7 +12,7 @@ import { say } from "./words.js";
 // So much around what is seen is asked for too, in parts of it: a small move asks for nothing new.
 const AROUND = 0.25;
 // Points of the screen for each bay or group: more than that fit are asked for as groups.
-const ROOM = 1600;
+const ROOM = 3000;
 // Moves that follow each other are asked for as one, in milliseconds.
 const SETTLE = 150;
 
@@ -114,7 +114,13 @@ function start() {
     });
   }
 
+  // A plan needs no more room than its picture.
+  function lower() {
+    if (!isEarth) map.style.maxHeight = `${Math.max(300, map.clientWidth * Number(map.dataset.ratio) + 2)}px`;
+  }
+
   async function begin() {
+    lower();
     const { width, height } = map.getBoundingClientRect();
     camera.resize(width, height);
     all();
@@ -138,6 +144,7 @@ function start() {
 
   steer(map, camera, { isFree: arrange.isFree, moved, all });
   map.addEventListener("again", follow);
+  addEventListener("resize", lower);
   new ResizeObserver(() => {
     const { width, height } = map.getBoundingClientRect();
     if (width === camera.width && height === camera.height) return;

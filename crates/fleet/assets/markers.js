@@ -6,6 +6,8 @@ const SVG = "http://www.w3.org/2000/svg";
 // Below this a bay shows its sign alone, in points.
 const NUMBERED = 30;
 
+const numbers = new Intl.NumberFormat(document.documentElement.lang);
+
 export const signs = new Map([...document.querySelectorAll(".legend [data-sign]")].map((entry) => [entry.dataset.sign, { word: entry.querySelector(".legend-word").textContent, symbol: entry.dataset.symbol }]));
 
 export const labelOf = (bay) => say("bay", { number: bay.number, sign: signs.get(bay.sign).word });
@@ -38,9 +40,9 @@ function showBay(drawn, bay) {
 function clusterElement(cluster) {
   const { count, signs: of } = cluster;
   const free = of.free ?? 0;
-  const radius = 18 + 5 * Math.log10(count);
+  const radius = 16 + 4 * Math.log10(count);
   const words = [...signs].filter(([sign]) => of[sign]).map(([sign, { word }]) => `${of[sign]} ${word}`);
-  const drawn = element("g", { class: "cluster", tabindex: 0, role: "button", "aria-label": `${say("bays", { count })}: ${words.join(", ")}` });
+  const drawn = element("g", { class: "cluster", tabindex: 0, role: "button", "aria-label": `${say("bays", { count: numbers.format(count) })}: ${words.join(", ")}` });
   drawn.append(element("circle", { class: "cluster-ground", r: radius }));
   let begin = 0;
   for (const sign of signs.keys()) {
@@ -50,8 +52,8 @@ function clusterElement(cluster) {
   }
   const big = element("text", { class: "cluster-free", y: 3 });
   const small = element("text", { class: "cluster-all", y: 14 });
-  big.textContent = free;
-  small.textContent = `/ ${count}`;
+  big.textContent = numbers.format(free);
+  small.textContent = `/ ${numbers.format(count)}`;
   drawn.append(big, small);
   return drawn;
 }
@@ -62,11 +64,15 @@ export class Markers {
   #svg;
   #camera;
   #nearer;
+  // Groups lie below bays.
+  #below = element("g", {});
+  #above = element("g", {});
   #bays = new Map();
   #clusters = [];
 
   constructor(svg, camera, nearer) {
     [this.#svg, this.#camera, this.#nearer] = [svg, camera, nearer];
+    svg.append(this.#below, this.#above);
   }
 
   set(bays, clusters) {
@@ -88,7 +94,7 @@ export class Markers {
         event.preventDefault();
         this.#nearer(cluster);
       });
-      this.#svg.prepend(drawn);
+      this.#below.append(drawn);
       return { cluster, drawn };
     });
     this.change(bays);
@@ -99,7 +105,7 @@ export class Markers {
   change(bays) {
     for (const bay of bays) {
       const known = this.#bays.get(bay.id);
-      const drawn = known?.drawn ?? this.#svg.appendChild(bayElement(bay));
+      const drawn = known?.drawn ?? this.#above.appendChild(bayElement(bay));
       if (known && drawn.matches(".is-moved")) [bay.x, bay.y] = [known.bay.x, known.bay.y];
       this.#bays.set(bay.id, { bay, drawn });
       showBay(drawn, bay);

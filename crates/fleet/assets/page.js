@@ -14,4 +14,8 @@ export function showTimes(root = document) {
 }
 
 showTimes();
+// The page that is open is one of the pages that are seen.
+const sections = document.querySelector(".sections");
+const open = sections?.querySelector("[aria-current]");
+if (open) sections.scrollLeft = open.offsetLeft - (sections.clientWidth - open.offsetWidth) / 2;
 document.addEventListener("fresh", (event) => showTimes(event.target));

@@ -5,6 +5,7 @@
 mod nowhere;
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,10 +14,13 @@ use fleet::settings::Settings;
 use fleet::store::{Kind, Store};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 /// How many, unless `COW_BENCH_BAYS` says so.
 const BAYS: usize = 10_000;
 const FOLLOWERS: usize = 20;
+/// A frame with some two hundred bays in it.
+const SCREENFUL: &str = "left=0&top=0&right=0.15&bottom=0.15&apart=0.01&most=300";
 /// The token of the one who asks; its SHA-256 is written into the database.
 const TOKEN: &str = "cow_benchmark_benchmark_benchmark";
 
@@ -57,7 +61,7 @@ async fn run() -> Outcome<()> {
     });
     let empty = memory_kib()?;
     let began = Instant::now();
-    let ids = fill(&app).await?;
+    let Filled { project, ids } = fill(&app).await?;
     println!("{} bays written in {:?}", ids.len(), began.elapsed());
     tokio::spawn(fleet::web::serve(
         app.clone(),
@@ -75,7 +79,17 @@ async fn run() -> Outcome<()> {
             &*format!("/api/bays/{}", ids[ids.len() / 2]),
             300,
         ),
-        ("map, all bays", "/map", 20),
+        ("map, the page", "/map", 100),
+        (
+            "map, all bays in groups",
+            &*format!("/api/projects/{project}/map?left=0&top=0&right=1&bottom=1&apart=0.03"),
+            100,
+        ),
+        (
+            "map, a screenful of bays",
+            &*format!("/api/projects/{project}/map?{SCREENFUL}"),
+            100,
+        ),
         ("NGSI-LD, all bays", "/open-data/ngsi-ld/parking-spots", 20),
     ] {
         let mut took = Vec::with_capacity(count);
@@ -88,7 +102,24 @@ async fn run() -> Outcome<()> {
         report(what, &mut took);
         println!("  {size} bytes");
     }
-    live(&app, address, &ids).await?;
+    live(&app, address, "/api/bays/live", &ids).await?;
+    let map = format!("/api/projects/{project}/map/live");
+    // Bays of the frame: the first fifteen of the first rows.
+    let side = (ids.len() as f64).sqrt().ceil() as usize;
+    let seen: Vec<String> = ids
+        .chunks(side)
+        .take(15)
+        .flat_map(|row| &row[..15.min(row.len())])
+        .cloned()
+        .collect();
+    live(&app, address, &format!("{map}?{SCREENFUL}"), &seen).await?;
+    busy(
+        &app,
+        address,
+        &format!("{map}?left=0&top=0&right=1&bottom=1&apart=0.03"),
+        &ids,
+    )
+    .await?;
     println!("memory: {} KiB, {empty} KiB without bays", memory_kib()?);
     if std::env::var_os("SERVE").is_some() {
         println!("http://{address}/map, Authorization: Bearer {TOKEN}");
@@ -98,42 +129,97 @@ async fn run() -> Outcome<()> {
 }
 
 /// From a change's commit until every follower has it.
-async fn live(app: &App, address: std::net::SocketAddr, ids: &[String]) -> Outcome<()> {
-    let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
-    for _ in 0..FOLLOWERS {
-        let mut stream = ask(address, "/api/bays/live").await?;
-        let told = told.clone();
-        tokio::spawn(async move {
-            let mut line = String::new();
-            while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
-                if line.starts_with("data: {\"is\"") && told.send(()).is_err() {
-                    return;
-                }
-                line.clear();
-            }
-        });
-    }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+async fn live(app: &App, address: SocketAddr, path: &str, ids: &[String]) -> Outcome<()> {
+    let mut tells = follow(
+        address,
+        path,
+        &["data: {\"is\"", "data: {\"bays\":[{\"id\""],
+    )
+    .await?;
     let mut took = Vec::new();
     for id in ids.iter().step_by((ids.len() / 200).max(1)) {
-        let mut tx = app.store.begin().await?;
-        sqlx::query(
-            "UPDATE device_states SET occupancy = CASE occupancy WHEN 'free' THEN 'occupied' ELSE 'free' END
-             WHERE device_id = (SELECT device_id FROM bays WHERE id = $1)",
-        )
-        .bind(id.clone())
-        .execute(&mut *tx)
-        .await?;
-        tx.tell(Kind::Bay, id);
-        tx.commit().await?;
+        change(app, id).await?;
         let began = Instant::now();
         for _ in 0..FOLLOWERS {
             tells.recv().await.ok_or("a follower went")?;
         }
         took.push(began.elapsed());
     }
-    report(&format!("live, to {FOLLOWERS} followers"), &mut took);
+    let path = path.split('?').next().unwrap_or_default();
+    report(
+        &format!("live, {path}, to {FOLLOWERS} followers"),
+        &mut took,
+    );
     Ok(())
+}
+
+/// What it costs that many look at all bays while some change all the time.
+async fn busy(app: &App, address: SocketAddr, path: &str, ids: &[String]) -> Outcome<()> {
+    let mut maps = follow(address, path, &["event: map"]).await?;
+    let (began, before) = (Instant::now(), processor_time()?);
+    let mut told = 0;
+    for id in ids.iter().step_by((ids.len() / 400).max(1)) {
+        change(app, id).await?;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        while maps.try_recv().is_ok() {
+            told += 1;
+        }
+    }
+    let (lasted, used) = (began.elapsed(), processor_time()?.saturating_sub(before));
+    println!(
+        "all bays in groups, followed by {FOLLOWERS} while 100 bays a second change: {told} maps in {lasted:?}, of a processor {used:?}"
+    );
+    Ok(())
+}
+
+/// Followers of a stream; hears of each line that begins with one of these, once every one of them has had its first.
+async fn follow(
+    address: SocketAddr,
+    path: &str,
+    begins: &'static [&str],
+) -> Outcome<UnboundedReceiver<()>> {
+    let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..FOLLOWERS {
+        let mut stream = ask(address, path).await?;
+        let told = told.clone();
+        tokio::spawn(async move {
+            let mut line = String::new();
+            while stream.read_line(&mut line).await.is_ok_and(|read| read > 0) {
+                if begins.iter().any(|begin| line.starts_with(begin)) && told.send(()).is_err() {
+                    return;
+                }
+                line.clear();
+            }
+        });
+    }
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    while tells.try_recv().is_ok() {}
+    Ok(tells)
+}
+
+/// A car comes or goes.
+async fn change(app: &App, id: &str) -> Outcome<()> {
+    let mut tx = app.store.begin().await?;
+    sqlx::query(
+        "UPDATE device_states SET occupancy = CASE occupancy WHEN 'free' THEN 'occupied' ELSE 'free' END
+         WHERE device_id = (SELECT device_id FROM bays WHERE id = $1)",
+    )
+    .bind(id.to_owned())
+    .execute(&mut *tx)
+    .await?;
+    tx.tell(Kind::Bay, id);
+    tx.commit().await?;
+    Ok(())
+}
+
+/// The processor time this process has had.
+fn processor_time() -> Outcome<Duration> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    // Behind the name, which may hold anything, user and system time are fields 12 and 13, in hundredths of a second.
+    let (_, rest) = stat.rsplit_once(')').ok_or("no name in /proc/self/stat")?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+    Ok(Duration::from_millis(ticks * 10))
 }
 
 fn report(what: &str, took: &mut [Duration]) {
@@ -142,7 +228,12 @@ fn report(what: &str, took: &mut [Duration]) {
     println!("{what}: p50 {:?}, p99 {:?}", at(50), at(99));
 }
 
-async fn fill(app: &App) -> Outcome<Vec<String>> {
+struct Filled {
+    project: String,
+    ids: Vec<String>,
+}
+
+async fn fill(app: &App) -> Outcome<Filled> {
     let (customer, project, user) = (new_id(), new_id(), new_id());
     let now = app.now();
     let mut tx = app.store.begin().await?;
@@ -206,7 +297,7 @@ async fn fill(app: &App) -> Outcome<Vec<String>> {
         ids.push(id);
     }
     tx.commit().await?;
-    Ok(ids)
+    Ok(Filled { project, ids })
 }
 
 /// As the service keeps tokens: SHA-256 in hexadecimal digits.
@@ -216,7 +307,7 @@ fn token_hash() -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn ask(address: std::net::SocketAddr, path: &str) -> Outcome<BufReader<TcpStream>> {
+async fn ask(address: SocketAddr, path: &str) -> Outcome<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect(address).await?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
@@ -231,7 +322,7 @@ async fn ask(address: std::net::SocketAddr, path: &str) -> Outcome<BufReader<Tcp
     Ok(stream)
 }
 
-async fn get(address: std::net::SocketAddr, path: &str) -> Outcome<usize> {
+async fn get(address: SocketAddr, path: &str) -> Outcome<usize> {
     let mut body = Vec::new();
     ask(address, path).await?.read_to_end(&mut body).await?;
     Ok(body.len())

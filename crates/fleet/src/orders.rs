@@ -93,7 +93,7 @@ pub struct OrderFilter {
     pub device_id: Option<String>,
 }
 
-/// The orders that the caller sees, in the order they were placed, without their lines.
+/// The orders that the caller sees, the newest first, without their lines.
 ///
 /// # Errors
 /// 403 for drivers.
@@ -107,10 +107,10 @@ pub async fn list(
     let limit = paging.limit()?;
     let rows = sqlx::query(
         "SELECT o.*, p.customer_id FROM orders o JOIN projects p ON p.id = o.project_id
-         WHERE o.id > $1 AND ($2 IS NULL OR p.customer_id = $2) AND ($3 IS NULL OR o.project_id = $3)
+         WHERE ($1 = '' OR o.id < $1) AND ($2 IS NULL OR p.customer_id = $2) AND ($3 IS NULL OR o.project_id = $3)
              AND ($4 IS NULL OR o.state = $4)
              AND ($5 IS NULL OR EXISTS (SELECT 1 FROM order_lines l WHERE l.order_id = o.id AND l.device_id = $5))
-         ORDER BY o.id LIMIT $6",
+         ORDER BY o.id DESC LIMIT $6",
     )
     .bind(paging.after())
     .bind(caller.customer_id.clone())

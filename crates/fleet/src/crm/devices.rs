@@ -100,8 +100,7 @@ pub(super) async fn one(
         device_id: Some(device.id.clone()),
         ..OrderFilter::default()
     };
-    let mut orders = orders::list(&app, &caller, &filter, &everything()).await?;
-    orders.items.reverse();
+    let orders = orders::list(&app, &caller, &filter, &everything()).await?;
     let projects = projects::list(&app, &caller, None, &everything()).await?;
     Ok(show(&DevicePage {
         device,

@@ -69,8 +69,7 @@ pub(super) async fn one(
         project_id: Some(project.id.clone()),
         ..OrderFilter::default()
     };
-    let mut orders = orders::list(&app, &caller, &of_project, &everything()).await?;
-    orders.items.reverse();
+    let orders = orders::list(&app, &caller, &of_project, &everything()).await?;
     let in_stock = if caller.customer_id.is_none() {
         let stock = DeviceFilter {
             lifecycle: Some(Lifecycle::Stock),

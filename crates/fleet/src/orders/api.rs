@@ -48,7 +48,7 @@ struct TestedOrder {
     devices: Vec<Tested>,
 }
 
-/// The orders you see, without their lines.
+/// The orders you see, the newest first, without their lines.
 #[utoipa::path(get, path = "/api/orders", tag = "orders", params(OrderFilter, Paging), responses(
     (status = 200, body = Page<Order>),
     (status = "4XX", body = Problem, content_type = "application/problem+json"),

@@ -141,7 +141,15 @@ async fn from_stock_to_a_project_and_back() {
     // Who was sold it, and when.
     let path = format!("/api/orders?deviceId=board00&projectId={}", town.project);
     let sold = site.get(&town.operator, &path).await.json();
-    assert_eq!(sold["items"].as_array().expect("orders").len(), 3);
+    let sold: Vec<&Value> = sold["items"].as_array().expect("orders").iter().collect();
+    assert_eq!(
+        (sold.len(), &sold[0]["id"]),
+        (3, &json!(again)),
+        "the newest first"
+    );
+    let behind = format!("{path}&after={again}&limit=1");
+    let behind = site.get(&town.operator, &behind).await.json();
+    assert_eq!(behind["items"][0]["id"], sold[1]["id"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What changes, told to pages as it happens: `GET /live` answers with server-sent events.
 //!
-//! An event has the kind as its name (`bay`, `device`, `booking`, `order`, `project`, `alarm`, `everything`) and
+//! An event has the kind as its name (`bay`, `device`, `booking`, `order`, `project`, `alarm`, `user`, `everything`) and
 //! `{"ids": […]}` as its data: which things are not what they were. What they are now is asked for where they are served,
 //! so that nobody is told here what they may not see there.
 
@@ -126,7 +126,8 @@ async fn sees(app: &App, caller: &Caller, kind: Kind, id: &str) -> Result<bool, 
     let is_driver = caller.role == Role::Driver;
     let sql = match kind {
         Kind::Everything => return Ok(true),
-        Kind::User => return Ok(false),
+        Kind::User if caller.role < Role::Administrator => return Ok(false),
+        Kind::User => "SELECT customer_id, '' FROM users WHERE id = $1",
         Kind::Bay => {
             "SELECT customer_id, '' FROM bays JOIN projects ON projects.id = project_id WHERE bays.id = $1"
         }
@@ -204,12 +205,22 @@ mod tests {
                 .expect("it is written");
         }
         tx.commit().await.expect("it is committed");
+        let its_driver = own.clone();
+        let own = own.id;
         let everybody = [
-            (own, "bay booking"),
+            (its_driver, "bay booking"),
             (site.somebody(Role::Driver, Some(&harbour)).await, "bay"),
             (site.somebody(Role::Driver, None).await, "bay"),
             (site.somebody(Role::Driver, Some(&town)).await, ""),
             (site.somebody(Role::Administrator, Some(&town)).await, ""),
+            (
+                site.somebody(Role::Administrator, Some(&harbour)).await,
+                "project bay booking user",
+            ),
+            (
+                site.somebody(Role::Administrator, None).await,
+                "project bay device booking user",
+            ),
             (
                 site.somebody(Role::Installer, Some(&harbour)).await,
                 "project bay booking",
@@ -226,7 +237,7 @@ mod tests {
                 (Kind::Bay, "b"),
                 (Kind::Device, "d"),
                 (Kind::Booking, "k"),
-                (Kind::User, "u"),
+                (Kind::User, &own),
             ] {
                 let hears = sees(&site.app, &caller, kind, id).await.expect("an answer");
                 let wanted = heard.split(' ').any(|word| word == kind.as_str());

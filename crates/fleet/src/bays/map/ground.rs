@@ -98,7 +98,7 @@ impl Ground {
 
 /// How wide a bay is drawn on a plan with so many, in parts of its width.
 pub(crate) fn size(count: usize) -> f64 {
-    (0.42 / (count.max(1) as f64).sqrt()).clamp(0.012, 0.064)
+    (0.38 / (count.max(1) as f64).sqrt()).clamp(0.002, 0.064)
 }
 
 fn on_plan(bays: &[Arc<Bay>], ratio: f64) -> Vec<Point> {
