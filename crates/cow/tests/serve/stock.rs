@@ -186,3 +186,73 @@ fn a_port_in_the_way_of_a_boards_own_page_is_named() {
         "{complaint}"
     );
 }
+
+/// The spare boards that run, as serial numbers, once `count` of them do.
+fn in_stock(control: &str, count: usize) -> Vec<String> {
+    until(|| {
+        let (_, bays) = request(control, "GET", "/control/bays", "");
+        let spares = bays.as_array().expect("a list").iter();
+        let spares = spares.filter(|bay| text(bay, "bay").starts_with("board-"));
+        let running =
+            spares.filter(|bay| bay["phase"] == "running" && bay["deviceId"] == bay["serial"]);
+        let serials: Vec<_> = running.map(|bay| text(bay, "serial").to_owned()).collect();
+        (serials.len() == count).then_some(serials)
+    })
+}
+
+#[test]
+fn spare_boards_come_into_stock_and_stay_who_they_are() {
+    let state = tempfile::tempdir().expect("a directory");
+    let state = state.path().to_str().expect("UTF-8");
+    let base = [
+        "up",
+        "--headless",
+        "--json",
+        "--port-base",
+        "0",
+        "--state",
+        state,
+    ];
+    let mut up = Running::start(&[&base[..], &["--spares", "1"]].concat());
+    let ready = up.ready();
+    let control = text(&ready, "control");
+    assert_eq!(ready["boards"].as_array().map(Vec::len), Some(1));
+    assert_eq!(in_stock(control, 1), ["10000000b0b00101"]);
+    let (_, record) = request(
+        control,
+        "GET",
+        "/control/dps/registrations/10000000b0b00101",
+        "",
+    );
+    assert_eq!(record["symmetricKey"]["enrollmentGroupId"], "stock");
+    // Its card is spent: nobody finds a key on it.
+    until(|| (!exists(text(&ready["boards"][0], "identityFile"))).then_some(()));
+    up.signal("KILL");
+    up.ended();
+
+    // More of everything: nobody is in another's place.
+    let mut up = Running::start(&[&base[..], &["--spares", "2", "--bays", "2"]].concat());
+    let ready = up.ready();
+    let control = text(&ready, "control");
+    assert_eq!(
+        in_stock(control, 2),
+        ["10000000b0b00101", "10000000b0b00102"]
+    );
+    let (_, bay) = request(control, "GET", "/control/bays/bay-02", "");
+    assert_eq!(bay["deviceId"], "bay-02");
+    up.signal("INT");
+    assert!(up.ended().success());
+}
+
+#[test]
+fn a_service_is_given_three_boards_and_somebody_else_none() {
+    let up = |args: &[&str]| {
+        let mut up = Running::start(&[&["up", "--json", "--port-base", "0"], args].concat());
+        let ready = up.ready();
+        ready["boards"].as_array().map_or(0, Vec::len)
+    };
+    assert_eq!(up(&[]), 3);
+    assert_eq!(up(&["--spares", "0"]), 0);
+    assert_eq!(up(&["--no-fleet"]), 0);
+    assert_eq!(up(&["--stock"]), 1);
+}
