@@ -30,6 +30,8 @@ const BATCH: usize = 256;
 /// How long more events are waited for once there is one.
 const GATHER: Duration = Duration::from_millis(5);
 const RENEW_EVERY: Duration = Duration::from_secs(3);
+/// A transaction that takes longer is ended with what it has, so that leases are renewed however slow the database is.
+const WRITE_WITHIN: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
@@ -126,11 +128,28 @@ async fn read(
             }
             Some(Ok(first)) => {
                 let (batch, ended) = gather(&mut reader, first).await;
-                let read: Vec<Event> = batch
+                let mut read: Vec<Event> = batch
                     .into_iter()
                     .filter(|event| mine.contains_key(&event.partition))
                     .collect();
-                apply::batch(app, leases, &mine, &read).await?;
+                loop {
+                    let done = apply::batch(app, leases, &mine, &read, WRITE_WITHIN).await?;
+                    read.drain(..done);
+                    if read.is_empty() {
+                        break;
+                    }
+                    let before = mine.clone();
+                    look_around(app, leases, &mut reader, &mut mine).await?;
+                    look_at = Instant::now() + RENEW_EVERY;
+                    // What was lost, or taken anew, is read again by whoever has it.
+                    let epoch = |mine: &Mine, event: &Event| {
+                        mine.get(&event.partition).map(|held| held.epoch)
+                    };
+                    read.retain(|event| {
+                        let now = epoch(&mine, event);
+                        now.is_some() && now == epoch(&before, event)
+                    });
+                }
                 if let Some(error) = ended {
                     on_end(leases, &mut mine, error).await?;
                 }

@@ -1,11 +1,13 @@
 //! Writes down what events say.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bay::Occupancy;
 use bay::message::{IdentityStatus, LampReport, LevelReport, OccupancyReport};
 use service_client::Event;
 use sqlx::Row as _;
+use tokio::time::Instant;
 
 use super::leases::Leases;
 use super::order::{Newest, Standing, after, judge};
@@ -23,20 +25,28 @@ struct Known {
     bay: Option<String>,
 }
 
-/// Writes what a batch of events says and how far each partition was read, or nothing of it.
+/// Writes what the first of these events say and how far each partition was read, or nothing of it: as many as there is
+/// time for, and one at least. How many it were.
 pub(super) async fn batch(
     app: &App,
     leases: &Leases,
     mine: &Mine,
     events: &[Event],
-) -> Result<(), IngestError> {
+    within: Duration,
+) -> Result<usize, IngestError> {
     if events.is_empty() {
-        return Ok(());
+        return Ok(0);
     }
+    let begun = Instant::now();
     let mut tx = app.store.begin().await?;
     let mut known = BTreeMap::new();
     let mut read_to = BTreeMap::new();
+    let mut done = 0;
     for event in events {
+        if done > 0 && begun.elapsed() >= within {
+            break;
+        }
+        done += 1;
         read_to.insert(event.partition, (event.offset.as_str(), event.sequence));
         if let Some(reading) = read(event) {
             let device = know(&mut tx, &mut known, &reading).await?;
@@ -50,7 +60,7 @@ pub(super) async fn batch(
             .await?;
     }
     tx.commit().await?;
-    Ok(())
+    Ok(done)
 }
 
 /// The board behind a device of the hub. One that was never heard of is noted.

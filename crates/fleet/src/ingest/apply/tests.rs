@@ -28,9 +28,9 @@ impl Reader {
     }
 
     async fn take(&self, events: &[Event]) {
-        batch(&self.site.app, &self.leases, &self.mine, events)
-            .await
-            .expect("it is written");
+        let (app, time) = (&self.site.app, Duration::from_secs(60));
+        let done = batch(app, &self.leases, &self.mine, events, time).await;
+        assert_eq!(done.expect("it is written"), events.len());
     }
 
     /// An event made `at` seconds after the begin, which the hub took at once.
@@ -167,7 +167,14 @@ async fn an_instance_that_lost_its_partition_changes_nothing() {
         offset: None,
     };
     let mine = Mine::from([(0, stale)]);
-    let written = batch(&reader.site.app, &reader.leases, &mine, &[event]).await;
+    let written = batch(
+        &reader.site.app,
+        &reader.leases,
+        &mine,
+        &[event],
+        Duration::ZERO,
+    )
+    .await;
     assert!(
         matches!(written, Err(IngestError::TakenOver)),
         "{written:?}"
@@ -241,4 +248,27 @@ async fn lamp_and_identity_are_kept() {
     let reported = reader.texts("SELECT reported FROM devices").await.concat();
     let reported: Value = serde_json::from_str(&reported).expect("JSON");
     assert_eq!(reported["mode"], "stock");
+}
+
+#[tokio::test]
+async fn a_slow_batch_ends_with_what_it_has() {
+    let mut reader = Reader::new().await;
+    let events: Vec<Event> = (1..=3)
+        .map(|number| reader.occupancy(number, number, "free", false))
+        .collect();
+    let mut rest = &events[..];
+    let mut steps = Vec::new();
+    while !rest.is_empty() {
+        let (app, mine) = (&reader.site.app, &reader.mine);
+        let done = batch(app, &reader.leases, mine, rest, Duration::ZERO).await;
+        let done = done.expect("it is written");
+        rest = &rest[done..];
+        let (offset,): (String,) = sqlx::query_as("SELECT event_offset FROM partitions")
+            .fetch_one(app.store.reader())
+            .await
+            .expect("a row");
+        steps.push((done, offset));
+    }
+    let offsets = ["100", "200", "300"].map(|offset| (1, offset.to_owned()));
+    assert_eq!(steps, offsets);
 }
