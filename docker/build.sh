@@ -125,16 +125,18 @@ compile() {
     triple=$(triple_of "$arch" "$1")
     read -ra options < <(options_of "$1")
     is_cow "$1" || options+=("${@/#/--bin=}")
-    local cargo=(--locked --profile module --target "$triple" "${options[@]}")
+    local cargo=(--locked --profile "$(profile_of "$1")" --target "$triple" "${options[@]}")
     if [[ $triple == *-gnu ]]; then
         cargo build "${cargo[@]}"
         return
     fi
     prepare_zig
+    # Nothing walks the stack of a program that ends with its first panic.
+    local flags=-Cforce-unwind-tables=no
     if has_library "$triple"; then
-        cargo zigbuild "${cargo[@]}"
+        RUSTFLAGS=$flags cargo zigbuild "${cargo[@]}"
     else
-        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Clink-self-contained=no \
+        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags -Clink-self-contained=no" \
             cargo zigbuild -Zbuild-std=std,panic_abort "${cargo[@]}"
     fi
 }
@@ -150,7 +152,7 @@ lay_out() {
     read -ra options < <(options_of "$image")
     rm -rf "$root"
     mkdir -p "$root/bin" "$state"
-    install -m 755 "target/$triple/module/$built" "$root/bin/$(program_of "$image")"
+    install -m 755 "target/$triple/$(profile_of "$image")/$built" "$root/bin/$(program_of "$image")"
     python3 docker/sbom.py "$built" "$triple" "${options[@]}" >"$root/sbom.cdx.json"
     chmod -R a+rX "$root"
     chmod 1777 "$state"
@@ -196,6 +198,8 @@ options_of() {
         *) echo "${modules[@]/#/--package=}" ;;
     esac
 }
+
+profile_of() { is_cow "$1" && echo container || echo module; }
 
 target_of() { is_cow "$1" && echo "$1" || echo module; }
 
