@@ -131,12 +131,10 @@ compile() {
         return
     fi
     prepare_zig
-    # Nothing walks the stack of a program that ends with its first panic.
-    local flags=-Cforce-unwind-tables=no
     if has_library "$triple"; then
-        RUSTFLAGS=$flags cargo zigbuild "${cargo[@]}"
+        cargo zigbuild "${cargo[@]}"
     else
-        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags -Clink-self-contained=no" \
+        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Clink-self-contained=no \
             cargo zigbuild -Zbuild-std=std,panic_abort "${cargo[@]}"
     fi
 }
