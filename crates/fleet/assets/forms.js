@@ -4,7 +4,7 @@
 // A field is sent under its name (`place.latitude` makes an object); an empty one only with `data-empty`;
 // with `data-empty="null"` only where somebody emptied it. What the API refuses is said at the field it names.
 
-import { say } from "./words.js";
+import { explain, say } from "./words.js";
 
 document.addEventListener("submit", (event) => {
   const form = event.target.closest("form[data-api]");
@@ -59,7 +59,7 @@ export async function api(method, path, body, { version, idempotencyKey } = {}) 
   const json = /json/.test(answer.headers.get("Content-Type")) ? JSON.parse(read) : null;
   if (answer.ok) return { body: json };
   if (answer.status === 401) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname + location.search)}`);
-  return { refused: json ?? { detail: say("failed") } };
+  return { refused: json ? { ...json, detail: explain(json) } : { detail: say("failed") } };
 }
 
 function values(form) {

@@ -7,7 +7,7 @@ import { api } from "./forms.js";
 import { steer } from "./gestures.js";
 import { Markers } from "./markers.js";
 import { tileLayer } from "./tiles.js";
-import { say } from "./words.js";
+import { explain, say } from "./words.js";
 
 // So much around what is seen is asked for too, in parts of it: a small move asks for nothing new.
 const AROUND = 0.25;
@@ -181,7 +181,7 @@ function uploading() {
     const [file] = event.target.files;
     const answer = await fetch(`/api/projects/${event.target.dataset.project}/plan`, { method: "PUT", headers: { "Content-Type": file.type }, body: file });
     if (answer.ok) location.reload();
-    else alert((await answer.json()).detail);
+    else alert(explain(await answer.json()));
   });
 }
 

@@ -73,6 +73,12 @@ impl Words {
         Text(words.map_or_else(|| name.to_owned(), Clone::clone))
     }
 
+    /// The words of this name, if there are any.
+    #[must_use]
+    pub fn find(self, name: &str) -> Option<Text> {
+        self.catalogue.get(name).cloned().map(Text)
+    }
+
     /// The words for so many: `NAME.one` or `NAME.other`, with the number at `{count}`.
     #[must_use]
     pub fn count(self, name: &str, count: impl Amount) -> Text {

@@ -209,3 +209,31 @@ impl OptionalFromRequestParts<App> for Caller {
         caller(&parts.headers, app).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::settings;
+
+    #[test]
+    fn over_tls_a_cookie_is_this_hosts_and_goes_over_nothing_else() {
+        let mut settings = settings(String::new());
+        settings.public_url = "https://parking.example".into();
+        let secret = Secret::new("").expect("random numbers");
+        let cookie = cookie(&settings, Some(&secret));
+        let given = cookie.to_str().expect("a text").to_owned();
+        let (pair, attributes) = given.split_once("; ").expect("attributes");
+        assert_eq!(pair, format!("__Host-cow-fleet={}", secret.reveal()));
+        // What `__Host-` demands of browsers, and that no script and no foreign form has it.
+        let wanted = "Path=/; HttpOnly; SameSite=Lax; Max-Age=2592000; Secure";
+        assert_eq!(attributes, wanted);
+        let mut headers = HeaderMap::new();
+        // What another host below the same domain could have set counts for nothing.
+        let planted = HeaderValue::from_static("cow-fleet=planted");
+        headers.insert(header::COOKIE, planted);
+        assert!(!has_cookie(&headers, &settings));
+        let own = HeaderValue::try_from(pair).expect("a header");
+        headers.insert(header::COOKIE, own);
+        assert!(has_cookie(&headers, &settings));
+    }
+}

@@ -62,6 +62,23 @@ impl Frame {
         self.words.text(&format!("{table}.{value}"))
     }
 
+    /// What a problem says: in English all of its detail, in other languages what its code means.
+    pub(crate) fn problem(&self, problem: &Problem) -> String {
+        if self.language() == "en" {
+            return problem.detail.clone();
+        }
+        let of_field = problem.field.is_some() && problem.code == "invalid";
+        let known = self.words.find(&format!("script.refused.{}", problem.code));
+        known.map_or_else(
+            || {
+                let kind = if of_field { "field" } else { "other" };
+                let text = self.word("script.refused", kind);
+                format!("{text} ({})", problem.detail)
+            },
+            |text| text.to_string(),
+        )
+    }
+
     /// What a role is called.
     pub(crate) fn role(&self, role: &Role) -> Text {
         self.words.text(&format!("role.{}", role.as_str()))

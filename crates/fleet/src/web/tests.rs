@@ -65,6 +65,7 @@ async fn what_is_not_there_is_said_to_programs_and_to_people() {
         "{}",
         answer.text
     );
+    assert!(answer.text.contains("Das gibt es nicht"), "{}", answer.text);
     assert!(!answer.text.contains("<script>alert"), "{}", answer.text);
     let policy = answer.header("content-security-policy");
     assert!(

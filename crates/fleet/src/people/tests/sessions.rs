@@ -140,3 +140,70 @@ async fn a_new_password_ends_every_session_but_the_one_that_asked() {
         401
     );
 }
+
+#[tokio::test]
+async fn signing_out_everywhere_leaves_no_session_and_every_token() {
+    let (site, cookie) = begun().await;
+    let other = self::cookie(&sign_in(&site, "ann@town.example", PASSWORD, "").await);
+    let made = json!({"name": "backup"});
+    let made = call(&site, Method::POST, "/api/tokens", &cookie, made).await;
+    let path = "/api/me/sessions";
+    let answer = call(&site, Method::DELETE, path, &cookie, Value::Null).await;
+    assert_eq!(answer.status, 204, "{answer:?}");
+    for session in [&cookie, &other] {
+        assert_eq!(open(&site, "/account", session).await.status, 303);
+    }
+    let program = crate::testing::Somebody {
+        id: String::new(),
+        token: made.json()["token"].as_str().expect("a token").to_owned(),
+    };
+    assert_eq!(site.get(&program, "/api/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn another_role_holds_for_the_next_request_and_ends_sessions() {
+    let (site, admin) = begun().await;
+    let url = call(
+        &site,
+        Method::POST,
+        "/api/invitations",
+        &admin,
+        json!({"role": "operator"}),
+    );
+    let url = url.await.json()["url"].as_str().expect("a link").to_owned();
+    let path = url.replace("http://parking.example", "");
+    let fields = [
+        ("email", "ben@town.example"),
+        ("name", "Ben"),
+        ("password", PASSWORD),
+    ];
+    let ben = cookie(&post(&site, &path, "", &fields).await);
+    let token = call(
+        &site,
+        Method::POST,
+        "/api/tokens",
+        &ben,
+        json!({"name": "x"}),
+    );
+    let program = crate::testing::Somebody {
+        id: String::new(),
+        token: token.await.json()["token"]
+            .as_str()
+            .expect("a token")
+            .to_owned(),
+    };
+    assert_eq!(site.get(&program, "/api/customers").await.status, 200);
+    let me = site.get(&program, "/api/me").await.json();
+    let user = format!("/api/users/{}", me["id"].as_str().expect("an id"));
+    let answer = call(
+        &site,
+        Method::PATCH,
+        &user,
+        &admin,
+        json!({"role": "driver"}),
+    )
+    .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(open(&site, "/account", &ben).await.status, 303);
+    assert_eq!(site.get(&program, "/api/customers").await.status, 403);
+}
