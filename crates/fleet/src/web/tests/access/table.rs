@@ -52,10 +52,12 @@ pub(in crate::web::tests) const API: &[(&str, &str, Who)] = &[
     ("PUT", "/api/projects/{id}/plan", Somebody(Installer)),
     ("DELETE", "/api/projects/{id}/plan", Somebody(Installer)),
     ("GET", "/api/orders", Somebody(Installer)),
+    // An installer claims the one board whose code is in front of them, and no more.
     ("POST", "/api/orders", Somebody(Operator)),
     ("GET", "/api/orders/{id}", Somebody(Installer)),
     ("POST", "/api/orders/{id}/cancel", Somebody(Operator)),
-    ("POST", "/api/orders/{id}/retry", Somebody(Operator)),
+    // Of an assignment, which the harbour's is; of another kind from an operator on.
+    ("POST", "/api/orders/{id}/retry", Somebody(Installer)),
     ("POST", "/api/orders/{id}/test", Somebody(Installer)),
     ("GET", "/api/devices", Somebody(Installer)),
     ("GET", "/api/devices/{id}", Somebody(Installer)),
