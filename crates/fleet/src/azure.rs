@@ -24,6 +24,10 @@ impl AzureHub {
 }
 
 impl Hub for AzureHub {
+    fn hosts(&self) -> Vec<String> {
+        vec![self.0.host().to_owned()]
+    }
+
     fn invoke<'a>(&'a self, call: Call<'a>) -> Asked<'a, MethodAnswer> {
         Box::pin(async move {
             let request = MethodRequest {

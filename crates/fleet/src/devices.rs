@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::app::App;
 use crate::audit::{self, Action};
 use crate::hub::Call;
+use crate::hubs;
 use crate::moment::Moment;
 use crate::paging::{Page, Paging};
 use crate::people::{Caller, Role};
@@ -79,6 +80,8 @@ pub struct Device {
     pub id: String,
     /// The hub that the provisioning service has put it on.
     pub hub: Option<String>,
+    /// Whether that is none of the hubs this service speaks to: then it is not reached, and not heard.
+    pub is_elsewhere: bool,
     /// What that hub calls it.
     pub hub_device_id: Option<String>,
     /// Where it is.
@@ -181,7 +184,9 @@ pub async fn list(
     .bind(limit + 1)
     .fetch_all(app.store.reader())
     .await?;
-    let items = rows.iter().map(read).collect::<Result<_, _>>()?;
+    let hosts = app.hub.hosts();
+    let items = rows.iter().map(|row| read(row, &hosts));
+    let items = items.collect::<Result<_, _>>()?;
     Ok(Page::cut(items, limit, |device: &Device| device.id.clone()))
 }
 
@@ -213,7 +218,8 @@ pub(crate) async fn get_any(app: &App, id: &str) -> Result<Device, Problem> {
     .bind(id.to_ascii_lowercase())
     .fetch_optional(app.store.reader())
     .await?;
-    let device = row.as_ref().map(read).transpose()?;
+    let hosts = app.hub.hosts();
+    let device = row.as_ref().map(|row| read(row, &hosts)).transpose()?;
     device.ok_or_else(|| Problem::not_found("device"))
 }
 
@@ -298,12 +304,17 @@ async fn done(
     Ok(())
 }
 
-fn read(row: &AnyRow) -> Result<Device, sqlx::Error> {
+fn read(row: &AnyRow, hosts: &[String]) -> Result<Device, sqlx::Error> {
+    let hub: Option<String> = row.try_get("hub")?;
+    let is_elsewhere = hub
+        .as_ref()
+        .is_some_and(|hub| !hosts.is_empty() && !hosts.iter().any(|host| hubs::is_same(host, hub)));
     let (seen, heard): (Option<i64>, Option<i64>) =
         (row.try_get("last_seen_at")?, row.try_get("heard_at")?);
     Ok(Device {
         id: row.try_get("id")?,
-        hub: row.try_get("hub")?,
+        hub,
+        is_elsewhere,
         hub_device_id: row.try_get("device_id")?,
         lifecycle: Lifecycle::of(row.try_get("lifecycle")?),
         project_id: row.try_get("project_id")?,

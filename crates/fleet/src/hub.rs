@@ -47,6 +47,12 @@ pub enum HubError {
     /// It was asked, and did not answer: whether it was done is not known.
     #[error("the device did not answer in time: whether it was done is not known")]
     TimedOut,
+    /// It is on another hub, and none of this service's knows it.
+    #[error("the device is on hub {hub}, which this service does not speak to")]
+    Elsewhere {
+        /// That hub's host name.
+        hub: String,
+    },
     /// Too many questions.
     #[error("the hub is busy: try again in {retry_after:?}")]
     Throttled {
@@ -79,6 +85,11 @@ impl HubError {
 
 /// The hub.
 pub trait Hub: Send + Sync {
+    /// The host names that the provisioning service knows it by; none where nobody can tell.
+    fn hosts(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Invokes a method and waits for the module's answer.
     fn invoke<'a>(&'a self, call: Call<'a>) -> Asked<'a, MethodAnswer>;
 

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::leases::{Held, Leases};
 use crate::app::App;
+use crate::settings::Settings;
 use crate::store::StoreError;
 
 /// Events of one transaction at most.
@@ -52,23 +53,49 @@ impl From<sqlx::Error> for IngestError {
     }
 }
 
-/// Reads events until it is told to stop, then leaves its partitions to the others.
-pub async fn work(app: App, stop: CancellationToken) {
-    let endpoint: EventEndpoint = match app.settings.events.parse() {
-        Ok(endpoint) => endpoint,
-        Err(error) => {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "no events are read"
-            );
-            return;
+/// Where one hub's events are read, and under which name it is written how far.
+#[derive(Debug)]
+pub struct Source {
+    endpoint: EventEndpoint,
+    pub(crate) name: String,
+}
+
+/// Every hub's. One whose connection string cannot be read is left out; the service does not begin with such.
+#[must_use]
+pub fn sources(settings: &Settings) -> Vec<Source> {
+    let endpoints = settings.hubs.iter().map(|hub| hub.events.parse());
+    let endpoints: Vec<EventEndpoint> = endpoints.filter_map(Result::ok).collect();
+    let named = |name: &str| {
+        let others = endpoints.iter();
+        others.filter(|other| other.event_hub == name).count()
+    };
+    let name = |endpoint: &EventEndpoint| {
+        // Azure's names are each hub's own. Where they are not, the host tells them apart.
+        if named(&endpoint.event_hub) == 1 {
+            endpoint.event_hub.clone()
+        } else {
+            let EventEndpoint {
+                host,
+                port,
+                event_hub,
+                ..
+            } = endpoint;
+            format!("{host}:{port}/{event_hub}")
         }
     };
-    let leases = Leases::new(
-        app.store.clone(),
-        &endpoint.event_hub,
-        &app.settings.consumer_group,
-    );
+    endpoints
+        .iter()
+        .map(|endpoint| Source {
+            name: name(endpoint),
+            endpoint: endpoint.clone(),
+        })
+        .collect()
+}
+
+/// Reads a hub's events until it is told to stop, then leaves its partitions to the others.
+pub async fn work(app: App, source: Source, stop: CancellationToken) {
+    let Source { endpoint, name } = source;
+    let leases = Leases::new(app.store.clone(), &name, &app.settings.consumer_group);
     let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
         let begun = Instant::now();

@@ -5,7 +5,7 @@
 //! so it runs unchanged on Azure and on the simulator.
 //!
 //! - [`store`] is the database, one file or PostgreSQL, and who is told of changes;
-//! - [`hub`] is what it asks of the hub;
+//! - [`hub`] is what it asks of a hub, and [`hubs`] which one;
 //! - [`people`] is who asks, and what they may;
 //! - [`web`] is its face: pages and API, and what every request is put through;
 //! - [`words`] is what pages say, in four languages;
@@ -33,6 +33,7 @@ pub mod devices;
 pub mod entity_tag;
 pub mod history;
 pub mod hub;
+pub mod hubs;
 pub mod idempotency;
 pub mod ingest;
 pub mod middleware;

@@ -163,6 +163,7 @@ impl From<HubError> for Problem {
         let (status, code) = match &error {
             HubError::Unknown => (StatusCode::NOT_FOUND, "not-at-the-hub"),
             HubError::Offline => (StatusCode::CONFLICT, "device-offline"),
+            HubError::Elsewhere { .. } => (StatusCode::CONFLICT, "device-elsewhere"),
             HubError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "device-silent"),
             HubError::Throttled { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hub-busy"),
             HubError::Refused { .. } | HubError::Unreachable(_) => {

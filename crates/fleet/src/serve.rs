@@ -14,6 +14,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{App, Clock, Parts};
 use crate::azure::AzureHub;
+use crate::hub::Hub;
+use crate::hubs::Hubs;
 use crate::settings::Settings;
 use crate::store::{Store, StoreError};
 use crate::{alarms, bookings, history, ingest, orders, stock, web, webhooks};
@@ -62,12 +64,16 @@ impl Prepared {
     /// [`ServeError`]; nothing runs then.
     pub async fn new(mut settings: Settings) -> Result<Self, ServeError> {
         let trust = || settings.trust.clone();
-        let hub = HubService::from_connection_string(&settings.hub, trust());
-        let hub = hub.map_err(ServeError::Hub)?;
+        let mut hubs: Vec<Arc<dyn Hub>> = Vec::with_capacity(settings.hubs.len());
+        for strings in &settings.hubs {
+            let hub = HubService::from_connection_string(&strings.service, trust());
+            let hub = AzureHub::new(hub.map_err(ServeError::Hub)?);
+            hubs.push(Arc::new(hub));
+            let events = strings.events.parse::<EventEndpoint>();
+            events.map_err(ServeError::Events)?;
+        }
         let provisioning = Service::from_connection_string(&settings.provisioning, trust());
         let provisioning = provisioning.map_err(ServeError::Provisioning)?;
-        let events = settings.events.parse::<EventEndpoint>();
-        events.map_err(ServeError::Events)?;
         let listen = |source| ServeError::Listen {
             address: settings.listen,
             source,
@@ -77,9 +83,10 @@ impl Prepared {
         if settings.public_url.is_empty() {
             settings.public_url = format!("http://{address}");
         }
+        let store = Store::open(&settings.database).await?;
         let app = App::new(Parts {
-            store: Store::open(&settings.database).await?,
-            hub: Arc::new(AzureHub::new(hub)),
+            hub: Arc::new(Hubs::new(store.clone(), hubs)),
+            store,
             provisioning,
             clock: Clock::system(),
             settings,
@@ -103,8 +110,10 @@ impl Prepared {
     pub async fn run(self, stop: CancellationToken) {
         let workers = TaskTracker::new();
         let begin = || (self.app.clone(), stop.clone());
-        let (app, told) = begin();
-        workers.spawn(ingest::work(app, told));
+        for source in ingest::sources(&self.app.settings) {
+            let (app, told) = begin();
+            workers.spawn(ingest::work(app, source, told));
+        }
         let (app, told) = begin();
         workers.spawn(alarms::work(app, told));
         let (app, told) = begin();

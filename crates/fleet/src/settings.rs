@@ -18,14 +18,12 @@ pub struct Settings {
     pub behind_proxy: bool,
     /// `sqlite:FILE` or `postgres://…`.
     pub database: String,
-    /// The hub's service connection string.
-    pub hub: String,
+    /// The hubs that the provisioning service puts devices on: one at least.
+    pub hubs: Vec<HubStrings>,
     /// The provisioning service's connection string.
     pub provisioning: String,
     /// What devices of this provisioning service are told: its id scope.
     pub id_scope: String,
-    /// The Event Hubs-compatible endpoint's connection string.
-    pub events: String,
     /// The consumer group the service reads events by: its own, or it competes with others.
     pub consumer_group: String,
     /// Whom to trust for all three.
@@ -44,6 +42,21 @@ pub struct Settings {
     pub history_days: u32,
     /// Where the pictures of a street map come from; without, there is none.
     pub tiles: Option<Tiles>,
+}
+
+/// What opens one hub. Its `Debug` shows no secret.
+#[derive(Clone)]
+pub struct HubStrings {
+    /// Its service connection string.
+    pub service: String,
+    /// Its Event Hubs-compatible endpoint's connection string.
+    pub events: String,
+}
+
+impl std::fmt::Debug for HubStrings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HubStrings").finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Settings {

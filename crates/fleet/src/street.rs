@@ -50,7 +50,7 @@ pub async fn settle(app: &App, devices: &[String]) -> Result<(), StoreError> {
 
 /// What the hub is called, as registrations say it: without a port.
 fn hub_name(app: &App) -> Option<String> {
-    let hub: ConnectionString = app.settings.hub.parse().ok()?;
+    let hub: ConnectionString = app.settings.hubs.first()?.service.parse().ok()?;
     let name = hub.host_name.split(':').next()?;
     Some(name.to_owned())
 }

@@ -78,8 +78,20 @@ impl Site {
         Self::with(hub, None).await
     }
 
+    /// With a hub that needs the database.
+    pub(crate) async fn over(hub: impl FnOnce(Store) -> Arc<dyn Hub>) -> Self {
+        Self::made(hub, None).await
+    }
+
     /// With a hub and a provisioning service of the test's own; that one by its id scope, too.
     pub(crate) async fn with(hub: Arc<dyn Hub>, provisioning: Option<(Service, String)>) -> Self {
+        Self::made(|_| hub, provisioning).await
+    }
+
+    async fn made(
+        hub: impl FnOnce(Store) -> Arc<dyn Hub>,
+        provisioning: Option<(Service, String)>,
+    ) -> Self {
         let database = every().await.pop().expect("a database");
         let clock = Arc::new(AtomicI64::new(BEGIN_MS));
         let now = clock.clone();
@@ -97,7 +109,7 @@ impl Site {
         };
         let app = App::new(Parts {
             store: database.store.clone(),
-            hub,
+            hub: hub(database.store.clone()),
             provisioning,
             clock: Clock::by(move || {
                 Timestamp::from_millisecond(now.load(Ordering::SeqCst)).expect("a time")

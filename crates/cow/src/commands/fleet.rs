@@ -46,22 +46,27 @@ pub(crate) struct Args {
         hide_env_values = true
     )]
     database: Option<Hidden>,
-    /// The hub's connection string, of a policy that may read and write the registry and connect as a service
+    /// The hub's connection string, of a policy that may read and write the registry and connect as a service. Of several
+    /// hubs behind one provisioning service each, or all of them with commas between
     #[arg(
         long,
         value_name = "STRING",
         env = "COW_FLEET_HUB",
-        hide_env_values = true
+        hide_env_values = true,
+        value_delimiter = ',',
+        required = true
     )]
-    hub: Hidden,
-    /// The connection string of the hub's Event Hubs-compatible endpoint
+    hub: Vec<Hidden>,
+    /// The connection string of the hub's Event Hubs-compatible endpoint; of several in the hubs' order
     #[arg(
         long,
         value_name = "STRING",
         env = "COW_FLEET_EVENTS",
-        hide_env_values = true
+        hide_env_values = true,
+        value_delimiter = ',',
+        required = true
     )]
-    events: Hidden,
+    events: Vec<Hidden>,
     /// The consumer group to read events by; nobody else may use it
     #[arg(
         long,

@@ -1,7 +1,7 @@
 //! A service that has nobody to talk to: for tests, and for the benchmark, which is another crate and includes this file.
 
 use fleet::hub::{Asked, Call, Hub, HubError, MethodAnswer};
-use fleet::settings::Settings;
+use fleet::settings::{HubStrings, Settings};
 use serde_json::Value;
 use transport::Trust;
 
@@ -13,12 +13,14 @@ pub(crate) fn settings(database: String) -> Settings {
         public_url: "http://parking.example".into(),
         behind_proxy: false,
         database,
-        hub: format!("HostName=hub.example;SharedAccessKeyName=service;{key}"),
+        hubs: vec![HubStrings {
+            service: format!("HostName=hub.example;SharedAccessKeyName=service;{key}"),
+            events: format!(
+                "Endpoint=sb://events.example/;SharedAccessKeyName=service;{key};EntityPath=events"
+            ),
+        }],
         provisioning: format!("HostName=dps.example;SharedAccessKeyName=provisioning;{key}"),
         id_scope: "0ne00000001".into(),
-        events: format!(
-            "Endpoint=sb://events.example/;SharedAccessKeyName=service;{key};EntityPath=events"
-        ),
         consumer_group: "fleet".into(),
         trust: Trust::System,
         stock_group: "stock".into(),

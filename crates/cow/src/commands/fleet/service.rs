@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context;
 use fleet::serve::Prepared;
-use fleet::settings::Settings;
+use fleet::settings::{HubStrings, Settings};
 use fleet::tiles::Tiles;
 use tokio_util::sync::CancellationToken;
 use transport::Trust;
@@ -60,15 +60,25 @@ impl Args {
             Tiles::new(&template, &attribution, self.tiles_max_zoom)
                 .with_context(|| format!("the address of map tiles, {template:?}, cannot be used"))
         });
+        anyhow::ensure!(
+            self.hub.len() == self.events.len(),
+            "--hub is there {} times and --events {} times: each hub has its own, in the same order",
+            self.hub.len(),
+            self.events.len()
+        );
+        let hubs = self.hub.into_iter().zip(self.events);
+        let hubs = hubs.map(|(service, events)| HubStrings {
+            service: service.0,
+            events: events.0,
+        });
         Ok(Settings {
             listen: self.listen,
             public_url: self.public_url.unwrap_or_default(),
             behind_proxy: self.behind_proxy,
             database,
-            hub: self.hub.0,
+            hubs: hubs.collect(),
             provisioning: self.provisioning.0,
             id_scope: self.id_scope,
-            events: self.events.0,
             consumer_group: self.consumer_group,
             trust: self.ca_file.map_or(Trust::System, Trust::File),
             stock_group: self.stock_group,
