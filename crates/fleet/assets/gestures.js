@@ -50,8 +50,12 @@ export function steer(map, camera, { isFree, moved, all }) {
   map.addEventListener("pointerup", lift);
   map.addEventListener("pointercancel", lift);
   map.addEventListener("lostpointercapture", lift);
-  // The press that ends a drag opens nothing.
-  map.addEventListener("click", (event) => slipped && !event.target.closest("button") && event.preventDefault(), true);
+  // The press that ends a drag opens nothing; one of a key, which counts no presses, does.
+  map.addEventListener("click", (event) => {
+    if (!slipped || !event.detail || event.target.closest("button")) return;
+    event.preventDefault();
+    event.stopPropagation();
+  }, true);
   map.addEventListener("dragstart", (event) => event.preventDefault());
 
   const turn = (factor, point) => {
