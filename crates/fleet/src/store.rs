@@ -156,6 +156,12 @@ impl Store {
         })
     }
 
+    /// Whether this is the only instance there can be: a file is one's own, and who had it before is gone.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.engine == Engine::Sqlite
+    }
+
     /// For statements that only read.
     #[must_use]
     pub const fn reader(&self) -> &AnyPool {

@@ -3,7 +3,7 @@
 //!
 //! It ends with the street, however that ends: it reads a pipe whose other end only this process holds.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -39,6 +39,11 @@ impl Fleet {
         port: u16,
         street: Vec<String>,
     ) -> anyhow::Result<Self> {
+        // Whoever has the port, a street is not to be without it; what it says of itself is where it is.
+        let port = match TcpListener::bind((address, port)) {
+            Ok(_) => port,
+            Err(_) => 0,
+        };
         let cow = std::env::current_exe().context("cannot tell where this program is")?;
         let mut child = Command::new(cow)
             .args(["fleet", "--json", "--until-input-ends"])

@@ -72,6 +72,18 @@ pub(crate) async fn next_due(store: &Store) -> Result<Option<i64>, StoreError> {
     Ok(next)
 }
 
+/// Makes lines due that wait for a time, because whoever was at work on them is gone.
+pub(crate) async fn take_up_again(store: &Store, now: i64) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    sqlx::query(
+        "UPDATE order_lines SET next_attempt_at = $1 WHERE holds = 1 AND next_attempt_at > $1",
+    )
+    .bind(now)
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
 /// Lines that are due, longest first. They are nobody's yet: see [`claim`].
 pub(crate) async fn due(store: &Store, now: i64, most: i64) -> Result<Vec<Due>, StoreError> {
     let rows = sqlx::query(

@@ -28,6 +28,15 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// Carries out orders until the service ends.
 pub async fn run(app: App) {
     let mut changes = app.store.changes();
+    if app.store.is_alone()
+        && let Err(error) = keep::take_up_again(&app.store, app.now()).await
+    {
+        // They are due again when the claim of the instance before is over.
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "orders that were under way wait"
+        );
+    }
     loop {
         match work(&app).await {
             Ok(0) => {}

@@ -52,6 +52,23 @@ async fn lost_answers_and_killed_instances_cost_one_more_question() {
 }
 
 #[tokio::test]
+async fn an_instance_that_is_alone_goes_on_at_once_with_what_it_was_killed_at() {
+    let (_street, site) = Street::with_stock(1).await;
+    let town = town(&site).await;
+    let order = town.placed(&site, json!({"quantity": 1})).await;
+    let (store, now) = (&site.app.store, site.app.now());
+    let due = crate::orders::keep::due(store, now, 9).await;
+    let due = due.expect("a line").remove(0);
+    let claimed = crate::orders::keep::claim(store, &due, now).await;
+    assert!(claimed.expect("it answers"));
+    crate::orders::keep::take_up_again(store, now)
+        .await
+        .expect("it is due");
+    go_by(&site, 60).await;
+    assert_eq!(town.read(&site, &order).await["state"], "done");
+}
+
+#[tokio::test]
 async fn a_device_that_refuses_is_given_up_and_tried_again() {
     let (street, site) = Street::with_stock(2).await;
     street.board("board01", |board| board.refuses = Some((502, "no hub")));
