@@ -171,7 +171,13 @@ mod tests {
     async fn guessing_at_one_account_waits_longer_each_time_at_whichever_instance_from_wherever() {
         let site = Site::new().await;
         let other = site.another_instance().await;
-        let instance = |guess: usize| if guess % 2 == 0 { &site.app } else { &other };
+        let instance = |guess: usize| {
+            if guess.is_multiple_of(2) {
+                &site.app
+            } else {
+                &other
+            }
+        };
         for guess in 0..5 {
             let from = address(&format!("10.0.0.{guess}"));
             let free = try_secret(instance(guess), from, "A@town.example").await;

@@ -63,10 +63,10 @@ async fn every_route_is_in_the_walk() {
     assert!(served.contains("/approve"), "{served:?}");
     let document = document(&site, &who).await;
     let described = document["paths"].as_object().expect("paths");
-    let walked = described.keys().map(String::as_str);
-    let walked: BTreeSet<&str> = walked
-        .chain(PAGES.iter().map(|page| page.route()))
-        .collect();
+    let mut walked: BTreeSet<&str> = described.keys().map(String::as_str).collect();
+    for page in PAGES {
+        walked.insert(page.route());
+    }
     let private = |path: &&&str| !path.contains("__private__");
     let missing: Vec<_> = served.difference(&walked).filter(private).collect();
     assert!(missing.is_empty(), "not in the walk: {missing:?}");
