@@ -111,18 +111,21 @@ def settle(fleet):
     ask = lambda method, path, body=None: fleet.ask("ada", method, path, body)
     until("there is a stock", lambda: stock_group(fleet))
     from_the_imaging_bench(fleet.street)
-    town, harbour = (ask("POST", "/api/customers", {"name": name})["id"] for name in ("Town", "Harbour"))
+    names = ("Town", "Harbour", "Quarry")
+    town, harbour, quarry = (ask("POST", "/api/customers", {"name": name})["id"] for name in names)
     for who, role, customer in (
         ("olga", "operator", None),
         ("ines", "installer", None),
         ("dora", "driver", None),
         ("vera", "administrator", harbour),
+        ("vito", "administrator", quarry),
+        ("tess", "driver", quarry),
     ):
         fleet.invite(who, role, customer)
     project = ask("POST", "/api/projects", {"customerId": town, "name": "Market square"})["id"]
     invitation = ask("POST", "/api/invitations", {"role": "driver"})["id"]
     webhook = ask("POST", "/api/webhooks", {"url": "http://127.0.0.1:9/"})["id"]
-    token = fleet.ask("dora", "POST", "/api/tokens", {"name": "another"})["id"]
+    token = fleet.ask("tess", "POST", "/api/tokens", {"name": "another"})["id"]
     enrollment = ask("POST", "/api/enrollments", {"registrationId": "enrolled"})["registrationId"]
     group = ask("POST", "/api/groups", {"enrollmentGroupId": "grouped"})["enrollmentGroupId"]
     boards = len(fleet.street.ready["boards"])
