@@ -141,7 +141,7 @@ async fn each_device_is_asked_at_its_own_hub() {
 async fn a_device_on_a_hub_of_somebody_else_is_said_to_be_there() {
     let north = Known::new("north.example", &["a"]);
     let boards = [("a", Some("an-alias")), ("z", Some("west.example"))];
-    let (site, operator) = site(&[north.clone()], &boards).await;
+    let (site, operator) = site(std::slice::from_ref(&north), &boards).await;
     // The only hub there is may have another name there.
     let answer = site
         .ask(&operator, Method::POST, "/api/devices/a/test", Value::Null)
