@@ -2,22 +2,31 @@
 
 mod datex_rules;
 mod ngsi_rules;
+mod states;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ::bay::{Alarm, Occupancy, UnknownReason};
+use ::bay::Occupancy;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
 
 use self::ngsi_rules::{ON_STREET_PARKING, PARKING_SPOT};
+use self::states::{NOW, every_state};
 use super::datex::{self, Creator};
-use super::{Place, ngsi};
-use crate::bays::bay::{Bay, Purpose, Site as Lot};
-use crate::bays::state::{Held, Opening, Phase, Rules, Said};
+use super::ngsi;
+use crate::bays::bay::Bay;
 use crate::people::Role;
 use crate::testing::{Answer, Site, Somebody};
+
+const CREATOR: Creator<'_> = Creator {
+    country: "BE",
+    identifier: "cow-parking",
+};
+/// A name that means something in JSON, XML and templates, and has in it what XML 1.0 cannot hold at all.
+const HOSTILE: &str =
+    "Place <du> \"Marché\" & Co' ]]><!-- {{x}} &#0; \u{0}\u{1}\u{1b}\u{fffe}\u{202e}\u{1f697}\\";
 
 async fn town() -> (Site, Somebody, String) {
     let site = Site::new().await;
@@ -86,114 +95,6 @@ async fn nobody_reads_what_is_not_published() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     panic!("what was published does not show");
-}
-
-const NOW: i64 = 1_795_262_400_000;
-const MINUTE: i64 = 60_000;
-const RULES: Rules = Rules {
-    silent_after: 30 * MINUTE,
-    reserved_soon: 15 * MINUTE,
-    no_show_after: 15 * MINUTE,
-};
-const CREATOR: Creator<'_> = Creator {
-    country: "BE",
-    identifier: "cow-parking",
-};
-/// A name that means something in JSON, XML and templates, and has in it what XML 1.0 cannot hold at all.
-const HOSTILE: &str =
-    "Place <du> \"Marché\" & Co' ]]><!-- {{x}} &#0; \u{0}\u{1}\u{1b}\u{fffe}\u{202e}\u{1f697}\\";
-
-/// One place, with a bay in each state there is.
-fn every_state(name: &str, number: &str) -> Place {
-    let site = Arc::new(Lot {
-        id: "019aa5d0c0de7000800000000000cafe".into(),
-        customer_id: "town".into(),
-        name: name.into(),
-        place: String::new(),
-        latitude: Some(50.6),
-        longitude: Some(-5.5),
-        is_published: true,
-    });
-    let said = |occupancy, reason, heard_at| Said {
-        occupancy,
-        reason,
-        since: (occupancy != Occupancy::Unknown).then_some(NOW - 7 * MINUTE - 1),
-        battery: Alarm::None,
-        heard_at,
-    };
-    let mut words = vec![
-        None,
-        Some(said(Occupancy::Free, None, NOW)),
-        Some(said(Occupancy::Occupied, None, NOW)),
-        Some(said(Occupancy::Free, None, NOW - 31 * MINUTE)),
-        Some(said(Occupancy::Unknown, None, NOW)),
-    ];
-    words.extend(
-        [
-            UnknownReason::Starting,
-            UnknownReason::NoEcho,
-            UnknownReason::OutOfRange,
-            UnknownReason::Stuck,
-            UnknownReason::TooNoisy,
-            UnknownReason::SensorFailed,
-            UnknownReason::Stale,
-        ]
-        .map(|reason| Some(said(Occupancy::Unknown, Some(reason), NOW))),
-    );
-    let held = |begins, phase| Held {
-        id: "b".into(),
-        user_id: "anna".into(),
-        begins_at: NOW + begins * MINUTE,
-        ends_at: NOW + (begins + 60) * MINUTE,
-        phase,
-        lamp_failed: false,
-    };
-    let bookings = [
-        vec![],
-        vec![held(-1, Phase::Booked)],
-        vec![held(10, Phase::Booked)],
-        vec![held(-1, Phase::InUse)],
-        vec![held(-61, Phase::Overstaying)],
-    ];
-    let purposes = Purpose::ALL.into_iter().cycle();
-    let mut bays = Vec::new();
-    for opening in Opening::ALL {
-        for said in &words {
-            for bookings in &bookings {
-                for is_watched in [true, false] {
-                    bays.push((opening, *said, bookings.clone(), is_watched));
-                }
-            }
-        }
-    }
-    let bays = (1..).zip(bays).zip(purposes);
-    let bays = bays.map(
-        |((index, (opening, said, bookings, is_watched)), purpose)| {
-            let bay = Bay {
-                id: format!("019aa5d0c0de70008000{index:012}"),
-                site: Arc::clone(&site),
-                device_id: is_watched.then(|| format!("board{index}")),
-                number: format!("{index}{number}"),
-                purpose,
-                opening,
-                latitude: (index % 7 > 0).then_some(-33.9 + f64::from(index) * 1e-6),
-                longitude: (index % 7 > 0).then_some(151.2),
-                plan_x: None,
-                plan_y: None,
-                created_at: 1,
-                version: i64::from(index),
-                said,
-                telling: None,
-                bookings,
-            };
-            let state = bay.state(&RULES, NOW);
-            (Arc::new(bay), state)
-        },
-    );
-    Place {
-        bays: bays.collect(),
-        site: Arc::clone(&site),
-    }
 }
 
 #[test]
