@@ -99,7 +99,7 @@ async fn a_board_in_stock_is_beside_the_bay_and_not_in_its_place() {
     let (_, _, page) = get(address, "/").await;
     for part in [
         r#"<main id="main" data-bay="bay-01""#,
-        r#"<a href="/bays/board-01""#,
+        r#"<a href="/bays/board%2D01""#,
     ] {
         assert!(page.contains(part), "no {part} in the page");
     }
