@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::store::StoreError;
+
 /// A question to the hub that is under way.
 pub type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, HubError>> + Send + 'a>>;
 
@@ -53,6 +55,9 @@ pub enum HubError {
         /// That hub's host name.
         hub: String,
     },
+    /// The database did not say which hub it is on, so none was asked.
+    #[error("the database did not say which hub the device is on: try again")]
+    Unplaced(#[source] StoreError),
     /// Too many questions.
     #[error("the hub is busy: try again in {retry_after:?}")]
     Throttled {
@@ -70,17 +75,6 @@ pub enum HubError {
     /// Nobody there, or nobody who can be trusted.
     #[error("the hub cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-impl HubError {
-    /// Whether it can be asked again and certainly was not done.
-    #[must_use]
-    pub const fn is_worth_another_try(&self) -> bool {
-        matches!(
-            self,
-            Self::Offline | Self::TimedOut | Self::Throttled { .. } | Self::Unreachable(_)
-        )
-    }
 }
 
 /// The hub.

@@ -35,8 +35,7 @@ impl Hubs {
     where
         F: Future<Output = Result<T, HubError>>,
     {
-        let place = self.place(device_id).await;
-        let place = place.map_err(|error| HubError::Unreachable(Box::new(error)))?;
+        let place = self.place(device_id).await.map_err(HubError::Unplaced)?;
         let place = place.as_deref();
         let named = self.hubs.iter().find(|hub| {
             let hosts = hub.hosts();

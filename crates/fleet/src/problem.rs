@@ -160,23 +160,24 @@ impl From<getrandom::Error> for Problem {
 
 impl From<HubError> for Problem {
     fn from(error: HubError) -> Self {
-        let (status, code) = match &error {
+        let detail = error.to_string();
+        let (status, code) = match error {
+            HubError::Unplaced(error) => return error.into(),
+            HubError::Throttled { retry_after } => {
+                let busy = Self::new(StatusCode::SERVICE_UNAVAILABLE, "hub-busy", detail);
+                return Self {
+                    retry_after: Some(retry_after),
+                    ..busy
+                };
+            }
             HubError::Unknown => (StatusCode::NOT_FOUND, "not-at-the-hub"),
             HubError::Offline => (StatusCode::CONFLICT, "device-offline"),
             HubError::Elsewhere { .. } => (StatusCode::CONFLICT, "device-elsewhere"),
             HubError::TimedOut => (StatusCode::GATEWAY_TIMEOUT, "device-silent"),
-            HubError::Throttled { .. } => (StatusCode::SERVICE_UNAVAILABLE, "hub-busy"),
             HubError::Refused { .. } | HubError::Unreachable(_) => {
                 (StatusCode::BAD_GATEWAY, "hub-failed")
             }
         };
-        let retry_after = match &error {
-            HubError::Throttled { retry_after } => Some(*retry_after),
-            _ => None,
-        };
-        Self {
-            retry_after,
-            ..Self::new(status, code, error.to_string())
-        }
+        Self::new(status, code, detail)
     }
 }

@@ -2,6 +2,7 @@
 //! with people, at an invented time.
 
 mod nowhere;
+pub(crate) mod stream;
 pub(crate) mod street;
 
 use std::sync::Arc;
@@ -213,6 +214,15 @@ impl Site {
     /// Reads with a token.
     pub(crate) async fn get(&self, who: &Somebody, path: &str) -> Answer {
         self.ask(who, Method::GET, path, Value::Null).await
+    }
+
+    /// Opens a page, with a token where a person has a session.
+    pub(crate) async fn page(&self, who: &Somebody, path: &str) -> Answer {
+        let request = Request::get(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", who.token))
+            .header(header::ACCEPT, "text/html")
+            .body(Body::empty());
+        self.send(request.expect("a request")).await
     }
 
     /// Sends a request as it is, and reads nothing of the answer's body: a stream has no end.

@@ -1,17 +1,8 @@
-use axum::http::{Method, header};
-use axum::{body::Body, http::Request};
+use axum::http::Method;
 use serde_json::json;
 
 use crate::people::Role;
-use crate::testing::{Answer, Site, Somebody};
-
-async fn open(site: &Site, who: &Somebody, path: &str) -> Answer {
-    let request = Request::get(path)
-        .header(header::AUTHORIZATION, format!("Bearer {}", who.token))
-        .header(header::ACCEPT, "text/html")
-        .body(Body::empty());
-    site.send(request.expect("a request")).await
-}
+use crate::testing::Site;
 
 #[tokio::test]
 async fn what_is_made_by_the_api_stands_on_its_pages_and_is_never_markup() {
@@ -38,7 +29,7 @@ async fn what_is_made_by_the_api_stands_on_its_pages_and_is_never_markup() {
         "/audit".to_owned(),
         "/people".to_owned(),
     ] {
-        let page = open(&site, &admin, &path).await;
+        let page = site.page(&admin, &path).await;
         assert_eq!(page.status, 200, "{path}: {page:?}");
         assert!(page.text.contains("alert("), "{path} shows what was made");
         assert!(!page.text.contains("<script>alert"), "{path}");
@@ -50,10 +41,10 @@ async fn what_is_made_by_the_api_stands_on_its_pages_and_is_never_markup() {
         "/orders?state=open",
         "/stock?lifecycle=stock&contains=00",
     ] {
-        let page = open(&site, &admin, path).await;
+        let page = site.page(&admin, path).await;
         assert_eq!(page.status, 200, "{path}: {page:?}");
     }
-    let wrong = open(&site, &admin, "/orders?state=lost").await;
+    let wrong = site.page(&admin, "/orders?state=lost").await;
     assert_eq!(wrong.status, 400);
     assert!(wrong.header("content-type").starts_with("text/html"));
 }
@@ -71,7 +62,7 @@ async fn pages_speak_the_language_of_whoever_looks() {
         let change = json!({"language": language});
         let answer = site.ask(&admin, Method::PATCH, "/api/me", change).await;
         assert_eq!(answer.status, 200, "{answer:?}");
-        let page = open(&site, &admin, "/customers").await;
+        let page = site.page(&admin, "/customers").await;
         assert!(
             page.text.contains(&format!("<h1>{title}</h1>")),
             "{language}"

@@ -69,10 +69,12 @@ fn failed(error: &HubError) -> Heard {
             after_ms: i64::try_from(retry_after.as_millis()).unwrap_or(i64::MAX / 2),
             why: error.to_string(),
         },
-        HubError::Unreachable(_) | HubError::Elsewhere { .. } => Heard::Later {
-            after_ms: UNREACHABLE_MS,
-            why: error.to_string(),
-        },
+        HubError::Unreachable(_) | HubError::Unplaced(_) | HubError::Elsewhere { .. } => {
+            Heard::Later {
+                after_ms: UNREACHABLE_MS,
+                why: error.to_string(),
+            }
+        }
         HubError::Refused { .. } => Heard::Refused(502, shortened(&error.to_string())),
     }
 }

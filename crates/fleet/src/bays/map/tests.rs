@@ -1,15 +1,12 @@
 //! A map as it is asked for, and as it is followed.
 
-use std::time::Duration;
-
-use axum::body::Body;
-use axum::http::{Method, Request, header};
-use http_body_util::BodyExt;
+use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::app::new_id;
 use crate::people::Role;
 use crate::store::Kind;
+use crate::testing::stream::Stream;
 use crate::testing::{Site, Somebody};
 
 /// A project with so many bays on its plan and on the earth, one in three of them free, the others silent.
@@ -174,60 +171,6 @@ async fn a_map_is_for_whoever_sees_the_project() {
         site.get(&driver, "/api/projects/none/map").await.status,
         404
     );
-}
-
-/// A stream of events, as a browser reads it.
-struct Stream {
-    body: Body,
-    read: String,
-}
-
-impl Stream {
-    async fn open(site: &Site, who: &Somebody, path: &str) -> Self {
-        let request = Request::get(path)
-            .header(header::AUTHORIZATION, format!("Bearer {}", who.token))
-            .body(Body::empty());
-        let answer = site.open(request.expect("a request")).await;
-        assert_eq!(answer.status(), 200);
-        let (body, read) = (answer.into_body(), String::new());
-        Self { body, read }
-    }
-
-    /// The next event: its name and its data.
-    async fn next(&mut self) -> (String, Value) {
-        let next = async {
-            loop {
-                if let Some((event, rest)) = self.read.clone().split_once("\n\n") {
-                    self.read = rest.to_owned();
-                    let line = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
-                    if let (Some(name), Some(data)) = (line("event: "), line("data: ")) {
-                        return (name.to_owned(), serde_json::from_str(data).expect("JSON"));
-                    }
-                }
-                let frame = self
-                    .body
-                    .frame()
-                    .await
-                    .expect("it goes on")
-                    .expect("a frame");
-                let data = frame.into_data().expect("data");
-                self.read
-                    .push_str(std::str::from_utf8(&data).expect("text"));
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), next)
-            .await
-            .expect("an event")
-    }
-
-    async fn until(&mut self, name: &str) -> Value {
-        loop {
-            let (found, data) = self.next().await;
-            if found == name {
-                return data;
-            }
-        }
-    }
 }
 
 async fn occupied(site: &Site, number: usize) {

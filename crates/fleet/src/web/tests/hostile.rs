@@ -61,14 +61,6 @@ async fn write_markup(harbour: &Harbour) {
     tx.commit().await.expect("it is committed");
 }
 
-async fn open(site: &Site, who: &Somebody, path: &str) -> Answer {
-    let request = Request::get(path)
-        .header(header::AUTHORIZATION, format!("Bearer {}", who.token))
-        .header(header::ACCEPT, "text/html")
-        .body(Body::empty());
-    site.send(request.expect("a request")).await
-}
-
 #[tokio::test]
 async fn nothing_that_was_written_is_markup_on_any_page_in_any_language() {
     let harbour = Harbour::new().await;
@@ -86,7 +78,7 @@ async fn nothing_that_was_written_is_markup_on_any_page_in_any_language() {
         }
         for page in PAGES.iter().filter(|page| page.path != "/live") {
             for who in [&house, &harbour.driver] {
-                let answer = open(site, who, &harbour.fill(page.path)).await;
+                let answer = site.page(who, &harbour.fill(page.path)).await;
                 if !answer.header("content-type").starts_with("text/html") {
                     continue;
                 }

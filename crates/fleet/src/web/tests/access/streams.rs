@@ -1,60 +1,14 @@
 //! What streams tell, and to whom, and for how long.
 
-use std::time::Duration;
-
-use axum::body::Body;
-use axum::http::{Method, Request, header};
-use http_body_util::BodyExt;
+use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::harbour::{Harbour, MARK};
 use crate::people::Role;
+use crate::testing::stream::Stream;
 use crate::testing::{Site, Somebody};
 
 const STREAMS: [&str; 3] = ["/live", "/api/bays/live", "/devices/live"];
-/// Longer than anything here takes on a busy machine.
-const BOUND: Duration = Duration::from_secs(20);
-
-/// Somebody's open stream, and what it has told.
-struct Stream {
-    body: Body,
-    told: String,
-}
-
-impl Stream {
-    async fn open(site: &Site, who: &Somebody, path: &str) -> Self {
-        let request = Request::get(path)
-            .header(header::AUTHORIZATION, format!("Bearer {}", who.token))
-            .body(Body::empty());
-        let answer = site.open(request.expect("a request")).await;
-        assert_eq!(answer.status(), 200, "{path}");
-        Self {
-            body: answer.into_body(),
-            told: String::new(),
-        }
-    }
-
-    /// Reads on until it tells of `what`; whether it does before it ends.
-    async fn tells(&mut self, what: &str) -> bool {
-        let read = async {
-            while !self.told.contains(what) {
-                let Some(frame) = self.body.frame().await else {
-                    return false;
-                };
-                let frame = frame.expect("a frame");
-                let data = frame.data_ref().expect("data");
-                self.told.push_str(&String::from_utf8_lossy(data));
-            }
-            true
-        };
-        let told = tokio::time::timeout(BOUND, read).await;
-        told.unwrap_or_else(|_| panic!("a stream neither tells of {what} nor ends: {}", self.told))
-    }
-
-    async fn ends(&mut self) -> bool {
-        !self.tells("what nobody ever says").await
-    }
-}
 
 /// A bay of the town's, made as an operator makes it; its id.
 async fn town_bay(site: &Site, town: &str, operator: &Somebody) -> String {
@@ -184,7 +138,7 @@ async fn another_role_is_another_stream_at_once() {
     change(site, &admin, Method::PATCH, &path, json!({"number": "7"})).await;
     assert!(stream.tells("\"number\":\"7\"").await);
     assert!(stream.told.contains("harbour-board-1"), "{}", stream.told);
-    stream.told.clear();
+    stream.forget();
     let user = format!("/api/users/{}", installer.id);
     change(
         site,
