@@ -84,3 +84,36 @@ async fn modules_come_back_from_every_lever() {
     let newest = *sequences.last().expect("the sensor spoke");
     assert_eq!(sequences, (1..=newest).collect(), "none is missing");
 }
+
+/// Whoever is far away reads in a module's twin what keeps its part of the board from working, for as long as it does.
+#[tokio::test]
+async fn a_fault_is_told_until_it_is_mended() {
+    let cow = Cow::start(&["up", "--headless"]).await;
+    for (module, setting, breaks, mends, reason) in [
+        (
+            "hc-sr04",
+            json!({"unknownAfterSamples": 3}),
+            json!({"command": "cableCut", "on": true}),
+            json!({"command": "cableCut", "on": false}),
+            "cable",
+        ),
+        (
+            "battery",
+            json!({"sampleEverySeconds": 1}),
+            json!({"command": "battery", "failingReadsPercent": 100}),
+            json!({"command": "battery", "failingReadsPercent": 0}),
+            "gauge",
+        ),
+    ] {
+        let twin = format!("/control/twins/bay-01/modules/{module}");
+        cow.must("PATCH", &twin, &json!({"desired": setting})).await;
+        cow.must("POST", BOARD, &breaks).await;
+        let fault = |twin: &Value| twin["properties"]["reported"]["fault"].clone();
+        cow.until(&twin, |twin| {
+            fault(twin).as_str().is_some_and(|why| why.contains(reason))
+        })
+        .await;
+        cow.must("POST", BOARD, &mends).await;
+        cow.until(&twin, |twin| fault(twin).is_null()).await;
+    }
+}

@@ -59,6 +59,8 @@ pub struct Link<S> {
     in_force: InForce<S>,
     memory: StateFile<Memory>,
     remembered: Memory,
+    /// What keeps the module's part of the board from working; nothing before it was tried.
+    fault: Option<Value>,
 }
 
 /// Whether a module has its hub within reach.
@@ -135,6 +137,7 @@ impl<S: Table> Link<S> {
             remembered: in_force.memory().clone(),
             in_force,
             memory,
+            fault: None,
         }
     }
 
@@ -211,6 +214,14 @@ impl<S: Table> Link<S> {
     /// Reports properties that are no settings. They reach the hub when there is a link.
     pub fn report(&mut self, properties: Map<String, Value>) {
         self.reporter.report(properties);
+    }
+
+    /// Reports why the module's part of the board cannot be used, or that it can: property `fault`, null when all is well.
+    pub fn tell_fault(&mut self, why: Option<&str>) {
+        let fault = Value::from(why);
+        if self.fault.replace(fault.clone()).as_ref() != Some(&fault) {
+            self.report(Map::from_iter([("fault".to_owned(), fault)]));
+        }
     }
 
     /// Sends a message by an output, and waits until the hub has it, but not for longer than `within`.
@@ -301,6 +312,12 @@ impl<S: Table> Link<S> {
             if reported.get(name) != Some(&value) {
                 answers.insert(name.to_owned(), value);
             }
+        }
+        // A property that is null is not in the twin.
+        if let Some(fault) = &self.fault
+            && reported.get("fault").unwrap_or(&Value::Null) != fault
+        {
+            answers.insert("fault".to_owned(), fault.clone());
         }
         self.answer(answers);
         self.tell_changes(&before)

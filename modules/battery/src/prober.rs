@@ -1,6 +1,7 @@
 //! The attempts at the gauge, one at a time.
 
 use board::{Gauge, GaugeReading};
+use module::error_chain;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tracing::{debug, trace, warn};
@@ -9,9 +10,12 @@ use tracing::{debug, trace, warn};
 #[derive(Debug)]
 pub struct Prober {
     orders: mpsc::Sender<()>,
-    answers: mpsc::Receiver<Option<GaugeReading>>,
+    answers: mpsc::Receiver<Attempt>,
     task: JoinHandle<()>,
 }
+
+/// What the gauge said, or why it said nothing.
+pub type Attempt = Result<GaugeReading, String>;
 
 impl Prober {
     /// Waits to be told.
@@ -33,9 +37,9 @@ impl Prober {
         }
     }
 
-    /// What the next attempt gave, nothing when the gauge failed; `None` when the task has ended,
-    /// which it does not by itself. Nothing is lost when the future is dropped.
-    pub async fn next(&mut self) -> Option<Option<GaugeReading>> {
+    /// What the next attempt gave; `None` when the task has ended, which it does not by itself. Nothing is lost when the
+    /// future is dropped.
+    pub async fn next(&mut self) -> Option<Attempt> {
         self.answers.recv().await
     }
 }
@@ -49,22 +53,17 @@ impl Drop for Prober {
 async fn probe(
     mut gauge: impl Gauge,
     mut orders: mpsc::Receiver<()>,
-    answers: mpsc::Sender<Option<GaugeReading>>,
+    answers: mpsc::Sender<Attempt>,
 ) {
     while orders.recv().await.is_some() {
-        let registers = match gauge.read().await {
-            Ok(registers) => {
-                trace!(?registers, "the gauge answered");
-                Some(registers)
-            }
+        let attempt = gauge.read().await.map_err(|error| error_chain(&error));
+        match &attempt {
+            Ok(registers) => trace!(?registers, "the gauge answered"),
             // Single failures are this bus's habit, and counted; a gauge that cannot be read at all
             // is news elsewhere.
-            Err(error) => {
-                debug!(%error, "the gauge did not answer");
-                None
-            }
-        };
-        if answers.send(registers).await.is_err() {
+            Err(error) => debug!(error, "the gauge did not answer"),
+        }
+        if answers.send(attempt).await.is_err() {
             return;
         }
     }

@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 
 use crate::Config;
 use crate::charge::{Charge, Output};
-use crate::prober::Prober;
+use crate::prober::{Attempt, Prober};
 use crate::settings::Settings;
 
 const ABOUT: About = About {
@@ -38,6 +38,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
         charge: Charge::new(link.settings().clone(), clock.now()),
         prober: Prober::start(station.board.gauge()),
         callers: Vec::new(),
+        silence: None,
         readable: true,
         link,
         clock,
@@ -55,6 +56,8 @@ struct Supply {
     prober: Prober,
     /// Who waits for the reading under way.
     callers: Vec<Responder>,
+    /// Why the last attempt gave nothing.
+    silence: Option<String>,
     /// Whether the last reading gave anything, as it was logged last.
     readable: bool,
     link: Link<Settings>,
@@ -78,7 +81,7 @@ impl Supply {
                 () = &mut stop => return Ok(()),
                 () = timeout => self.charge.handle_timeout(self.clock.now()),
                 attempt = self.prober.next() => match attempt {
-                    Some(registers) => self.charge.handle_attempt(registers, self.clock.now()),
+                    Some(attempt) => self.take(attempt),
                     None => bail!("the prober has ended"),
                 },
                 news = self.link.next() => match news {
@@ -112,14 +115,24 @@ impl Supply {
         }
     }
 
+    fn take(&mut self, attempt: Attempt) {
+        self.silence = attempt.as_ref().err().cloned();
+        self.charge.handle_attempt(attempt.ok(), self.clock.now());
+    }
+
     fn tell_readable(&mut self, readable: bool) {
+        let silence = self
+            .silence
+            .as_deref()
+            .unwrap_or("the gauge answers nonsense");
+        let why = (!readable).then_some(silence);
+        self.link.tell_fault(why);
         if std::mem::replace(&mut self.readable, readable) == readable {
             return;
         }
-        if readable {
-            info!("the battery can be read again");
-        } else {
-            warn!("the battery cannot be read");
+        match why {
+            None => info!("the battery can be read again"),
+            Some(why) => warn!(why, "the battery cannot be read"),
         }
     }
 

@@ -9,6 +9,7 @@
 //!
 //! **Invariant:** a report is on disk before it is sent, so a sequence number is never used twice.
 
+mod fault;
 pub mod occupancy;
 mod run;
 pub mod sample;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tracing::{debug, info, trace, warn};
 
 use crate::Config;
+use crate::fault::Fault;
 use crate::occupancy::Bay;
 use crate::sample::Sample;
 use crate::sampler::{Burst, SHORTEST_PAUSE, Sampler};
@@ -52,6 +53,7 @@ pub async fn run(config: Config, stop: impl Future<Output = ()>) -> anyhow::Resu
             clock,
         ),
         celsius: settings.assumed_celsius,
+        fault: Fault::default(),
         surveys: Vec::new(),
         distance_reported: None,
         last_report,
@@ -74,6 +76,7 @@ struct Sensor {
     last_report: StateFile<OccupancyReport>,
     /// The temperature the last distance was worked out with.
     celsius: f32,
+    fault: Fault,
     surveys: Vec<Asked>,
     distance_reported: Option<Duration>,
 }
@@ -137,10 +140,19 @@ impl Sensor {
 
     async fn take(&mut self, burst: Burst) {
         let settings = self.link.settings();
+        let lasting = settings.unknown_after;
         self.celsius = burst.celsius.unwrap_or(settings.assumed_celsius);
         let sample = Sample::judge(&burst.measured, self.celsius, settings.range);
         trace!(?sample, celsius = self.celsius, "burst");
         self.bay.handle_sample(sample, burst.at);
+        let attempt = burst
+            .measured
+            .map(drop)
+            .map_err(|error| error_chain(&error));
+        if let Some(lasts) = self.fault.handle(attempt, lasting) {
+            self.link
+                .tell_fault(lasts.as_ref().err().map(String::as_str));
+        }
         self.advance_surveys(sample);
         self.report_distance(sample, burst.at).await;
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bay::Colour;
 use board::Lamp;
+use module::error_chain;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -21,16 +22,22 @@ const LAST_COLOUR_WITHIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Painter {
     colour: watch::Sender<Colour>,
+    shown: watch::Receiver<Shown>,
     task: JoinHandle<()>,
 }
+
+/// Whether the lamp shows its colour, and why not.
+pub type Shown = Result<(), String>;
 
 impl Painter {
     /// Starts with a dark lamp.
     pub fn start(lamp: impl Lamp + 'static) -> Self {
         let (colour, colours) = watch::channel(Colour::OFF);
+        let (tell, shown) = watch::channel(Ok(()));
         Self {
             colour,
-            task: tokio::spawn(paint(lamp, colours)),
+            shown,
+            task: tokio::spawn(paint(lamp, colours, tell)),
         }
     }
 
@@ -39,9 +46,16 @@ impl Painter {
         self.colour.send_replace(colour);
     }
 
+    /// Waits for the first attempt at the lamp, and then until it goes otherwise; `None` when the task has ended, which it
+    /// does not by itself. Nothing is lost when the future is dropped.
+    pub async fn shown(&mut self) -> Option<Shown> {
+        self.shown.changed().await.ok()?;
+        Some(self.shown.borrow_and_update().clone())
+    }
+
     /// Leaves the lamp dark: a lamp that nobody drives any more must not go on saying "free".
     pub async fn stop(mut self) {
-        let Self { colour, task } = &mut self;
+        let Self { colour, task, .. } = &mut self;
         colour.send_replace(Colour::OFF);
         // The task paints what it was told last before it sees that nobody is left to tell it more.
         drop(std::mem::replace(colour, watch::channel(Colour::OFF).0));
@@ -57,19 +71,25 @@ impl Drop for Painter {
     }
 }
 
-async fn paint(mut lamp: impl Lamp, mut colours: watch::Receiver<Colour>) {
-    let mut works = true;
+async fn paint(
+    mut lamp: impl Lamp,
+    mut colours: watch::Receiver<Colour>,
+    tell: watch::Sender<Shown>,
+) {
+    let mut known: Option<Shown> = None;
     loop {
         let colour = *colours.borrow_and_update();
-        let painted = lamp.set(colour).await;
-        if works != painted.is_ok() {
-            works = painted.is_ok();
-            match &painted {
+        let shown = lamp.set(colour).await.map_err(|error| error_chain(&error));
+        let again = if shown.is_ok() { SAY_AGAIN } else { TRY_AGAIN };
+        if known.as_ref() != Some(&shown) {
+            match &shown {
+                Ok(()) if known.is_none() => {}
                 Ok(()) => info!("the lamp can be reached again"),
-                Err(error) => warn!(%error, "the lamp cannot be reached"),
+                Err(error) => warn!(error, "the lamp cannot be reached"),
             }
+            let _ = tell.send_replace(shown.clone());
+            known = Some(shown);
         }
-        let again = if works { SAY_AGAIN } else { TRY_AGAIN };
         tokio::select! {
             // An error means that nobody is left, and that there is no colour that was not painted.
             changed = colours.changed() => if changed.is_err() { return },

@@ -87,6 +87,10 @@ impl Light {
                 biased;
                 () = &mut stop => return Ok(()),
                 () = self.clock.at(self.lamp.poll_timeout(self.clock.now())) => self.lamp.handle_timeout(self.clock.now()),
+                shown = self.painter.shown() => match shown {
+                    Some(shown) => self.link.tell_fault(shown.err().as_deref()),
+                    None => bail!("the painter has ended"),
+                },
                 news = self.link.next() => match news {
                     News::Settings => self.lamp.handle_settings(self.link.settings().clone(), self.clock.now()),
                     News::Input { name, message, sent, ack } => {
