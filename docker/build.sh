@@ -119,9 +119,6 @@ plan() {
     done
 }
 
-# A panic ends these programs at once, and they have no symbols: the tables to walk their stacks by would be a tenth of them.
-flags=-Cforce-unwind-tables=no
-
 compile() {
     local arch=$1 triple options
     shift
@@ -130,14 +127,15 @@ compile() {
     is_cow "$1" || options+=("${@/#/--bin=}")
     local cargo=(--locked --profile "$(profile_of "$1")" --target "$triple" "${options[@]}")
     if [[ $triple == *-gnu ]]; then
-        RUSTFLAGS="$flags -Ctarget-feature=+crt-static" cargo build "${cargo[@]}"
+        # Functions that are the same instructions are there once: nobody here compares their addresses.
+        RUSTFLAGS="-Ctarget-feature=+crt-static -Clink-arg=-Wl,--icf=all" cargo build "${cargo[@]}"
         return
     fi
     prepare_zig
     if has_library "$triple"; then
-        RUSTFLAGS=$flags cargo zigbuild "${cargo[@]}"
+        cargo zigbuild "${cargo[@]}"
     else
-        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS="$flags -Clink-self-contained=no" \
+        RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Clink-self-contained=no \
             cargo zigbuild -Zbuild-std=std,panic_abort "${cargo[@]}"
     fi
 }
