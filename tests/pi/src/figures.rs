@@ -6,13 +6,14 @@
 //! second; it is the same for both, and so is the rest of the emulation, which shows as the sensor's own share.
 
 use std::fs;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::machine::Machine;
+use crate::programs::{Running, bring_up_loopback, cow};
 use crate::sensor::{Act, Sensor};
 
 /// Two metres away at 20 °C.
@@ -29,10 +30,10 @@ const HUB: &str = "/tmp/hub";
 
 /// Measures both, and prints a line for each.
 pub(crate) fn print(machine: &Machine) -> Result<()> {
-    ask(Command::new("/bin/busybox").args(["ip", "link", "set", "lo", "up"]))?;
+    bring_up_loopback()?;
     let sensor = Sensor::start(machine, LOOK)?;
     let mut hub = Running::start(Command::new("/bin/cow").args(["sim", "--state", HUB]))?;
-    ask(Command::new("/bin/cow").args(["wait", "ready"]))?;
+    cow(&["wait", "ready"])?;
 
     println!(
         "at 2 m, {} s each, in CPU seconds a minute:",
@@ -50,10 +51,9 @@ pub(crate) fn print(machine: &Machine) -> Result<()> {
 
 /// The module as its container runs it, as a module of an Edge device.
 fn module() -> Result<Running> {
-    let added = ask(Command::new("/bin/cow").args([
+    let added = cow(&[
         "device", "add", "bay-01", "--edge", "--module", "hc-sr04", "--json",
-    ]))?;
-    let added = String::from_utf8(added.stdout)?;
+    ])?;
     let (_, modules) = added.split_once("\"modules\"").context("no modules")?;
     let (_, string) = modules
         .split_once("\"connectionString\":\"")
@@ -66,7 +66,7 @@ fn module() -> Result<Running> {
             .env("EdgeHubConnectionString", string)
             .env("EdgeModuleCACertificateFile", format!("{HUB}/pki/ca.pem")),
     )?;
-    ask(Command::new("/bin/cow").args(["wait", "connected", "bay-01/hc-sr04"]))?;
+    cow(&["wait", "connected", "bay-01/hc-sr04"])?;
     Ok(module)
 }
 
@@ -116,18 +116,7 @@ fn feed(sensor: &Sensor, time: Duration) {
     }
 }
 
-/// A program that ends with this.
-struct Running(Child);
-
 impl Running {
-    fn start(command: &mut Command) -> Result<Self> {
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        Ok(Self(child.spawn().with_context(|| format!("{command:?}"))?))
-    }
-
     fn cpu(&mut self) -> Result<Duration> {
         let ended = self.0.try_wait()?;
         ensure!(ended.is_none(), "it ended by itself");
@@ -140,12 +129,6 @@ impl Running {
         let size = line.and_then(|line| line.split_whitespace().next());
         size.context("no VmRSS")?.parse().context("VmRSS")
     }
-
-    fn stop(&mut self) -> Result<()> {
-        self.0.kill()?;
-        self.0.wait()?;
-        Ok(())
-    }
 }
 
 /// The time all threads of a process have had, by the scheduler's own count.
@@ -157,11 +140,4 @@ fn cpu_of(process: &str) -> Result<Duration> {
         sum += time.parse::<u64>()?;
     }
     Ok(Duration::from_nanos(sum))
-}
-
-fn ask(command: &mut Command) -> Result<Output> {
-    let output = command.output().with_context(|| format!("{command:?}"))?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{command:?}: {complaint}");
-    Ok(output)
 }

@@ -2,13 +2,15 @@
 //! adapters against what it played.
 //!
 //! Prints one line for each check and `N passed, N failed` as the last one, then turns the machine off. `run` beside
-//! this crate builds the machine and starts it; `figures` does the same with the argument `figures`, and measures instead.
+//! this crate builds the machine and starts it; `containers` and `figures` do the same with their names as argument.
 
+mod containers;
 mod echoes;
 mod figures;
 mod gauges;
 mod lamps;
 mod machine;
+mod programs;
 mod sensor;
 mod strips;
 mod trace;
@@ -62,7 +64,8 @@ fn main() -> ExitCode {
 
 fn run() -> anyhow::Result<Checks> {
     let machine = Machine::set_up()?;
-    if std::env::args().nth(1).as_deref() == Some("figures") {
+    let what = std::env::args().nth(1);
+    if what.as_deref() == Some("figures") {
         figures::print(&machine)?;
         return Ok(Checks {
             passed: 1,
@@ -75,6 +78,10 @@ fn run() -> anyhow::Result<Checks> {
         .context("a runtime")?
         .block_on(async {
             let mut checks = Checks::default();
+            if what.as_deref() == Some("containers") {
+                containers::check(&machine, &mut checks).await?;
+                return Ok(checks);
+            }
             echoes::check(&machine, &mut checks).await?;
             lamps::check(&machine, &mut checks).await;
             strips::check(&machine, &mut checks).await;
