@@ -229,9 +229,13 @@ def test_a_bay_that_does_not_know_says_so(page):
     page.until_attribute("#lampdot", "data-colour", "off")
     page.until("#lamp-word", "double flash")
     page.until("#reading-distance", "does not answer")
+    page.click("[role=tab][data-module=hc-sr04]")
+    fault = "[role=tabpanel][data-module=hc-sr04] .fault"
+    page.until(fault, "is its cable cut?")
     page.click("[data-switch=cableCut]")
     page.until("#occupancy", "free")
     page.until("#lamp-word", "green, steady")
+    page.until_only(fault, "")
 
 
 def test_distances_are_drawn_over_time(page):

@@ -56,7 +56,9 @@ class Panel {
 
   show(name, text) {
     const element = this.root.querySelector(`[data-show="${name}"]`);
-    if (element) element.textContent = text;
+    if (!element) return;
+    element.textContent = text;
+    element.hidden = !text;
   }
 
   async refresh() {
@@ -72,6 +74,7 @@ class Panel {
     this.desired = desired;
     this.show("twin", JSON.stringify(twin, null, 2));
     this.show("versions", `desired version ${desired.$version ?? "–"}, reported version ${reported.$version ?? "–"}`);
+    this.show("fault", reported.fault ?? "");
     for (const row of this.rows) this.acknowledge(row, desired, reported[row.dataset.setting]);
     this.fill(false);
     if (reported.occupiedNearerMm !== undefined) chart.setLimit(limit(reported));
