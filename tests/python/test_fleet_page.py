@@ -103,6 +103,12 @@ def test_from_a_customer_to_a_booked_bay_and_back_to_stock(street, size):
         page.sign_out()
 
         page.sign_in("ada@town.example")
+        page.go(f"/bays/{bay}")
+        street.ask("POST", f"/control/boards/{place}", {"command": "cableCut", "on": True})
+        page.until("#faults", "hc-sr04: the ranger does not answer: is its cable cut?")
+        page.shot(f"fault-{size}")
+        street.ask("POST", f"/control/boards/{place}", {"command": "cableCut", "on": False})
+        page.until_only("#faults", "")
         page.go(f"/projects/{project}")
         page.driver.execute_script("window.confirm = () => true")
         page.press(page.all("#devices [data-confirm] button")[0])

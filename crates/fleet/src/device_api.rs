@@ -33,6 +33,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(follow))
         .routes(routes!(get))
         .routes(routes!(sensor))
+        .routes(routes!(faults))
         .routes(routes!(battery))
         .routes(routes!(light))
         .routes(routes!(test))
@@ -70,6 +71,19 @@ pub struct SensorView {
     pub distance_mm: Option<i64>,
     /// When the board last said anything.
     pub heard_at: Option<Moment>,
+}
+
+/// What keeps parts of a board from working, in the words of their modules, with the cure; `null` of what works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Faults {
+    /// Of the sensor.
+    #[serde(rename = "hc-sr04")]
+    pub sensor: Option<String>,
+    /// Of the lamp.
+    pub light: Option<String>,
+    /// Of the battery's gauge.
+    pub battery: Option<String>,
 }
 
 /// What a lamp is to show.
@@ -175,6 +189,33 @@ async fn sensor(
     Ok(Json(find(&app, &caller, &id).await?.sensor))
 }
 
+/// What keeps parts of a board from working, as the hub has it now.
+#[utoipa::path(get, path = "/devices/{id}/faults", tag = "device API", params(("id" = String, Path)), responses(
+    (status = 200, body = Faults),
+    (status = "4XX", body = Problem, content_type = "application/problem+json"),
+))]
+async fn faults(
+    caller: Caller,
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<Faults>, Problem> {
+    find(&app, &caller, &id).await?;
+    let device = at_hub(&app, &id).await?;
+    let of = |module| fault(&app, &device, module);
+    let (sensor, light, battery) = tokio::try_join!(of("hc-sr04"), of("light"), of("battery"))?;
+    Ok(Json(Faults {
+        sensor,
+        light,
+        battery,
+    }))
+}
+
+async fn fault(app: &App, device: &str, module: &str) -> Result<Option<String>, Problem> {
+    let twin = app.hub.twin(device, Some(module)).await?;
+    let fault = twin.map(|mut twin| twin["properties"]["reported"]["fault"].take());
+    Ok(fault.and_then(|fault| fault.as_str().map(str::to_owned)))
+}
+
 /// What a board's battery holds, read now.
 #[utoipa::path(get, path = "/devices/{id}/battery", tag = "device API", params(("id" = String, Path)), responses(
     (status = 200, body = Value),
@@ -264,12 +305,7 @@ pub(crate) async fn ask(
     name: &str,
     payload: Value,
 ) -> Result<Value, Problem> {
-    let row = sqlx::query("SELECT COALESCE(device_id, id) FROM devices WHERE id = $1")
-        .bind(id.to_owned())
-        .fetch_optional(app.store.reader())
-        .await?;
-    let row = row.ok_or_else(|| Problem::not_found("device"))?;
-    let device_id: String = row.try_get(0)?;
+    let device_id = at_hub(app, id).await?;
     let call = Call {
         device_id: &device_id,
         module_id,
@@ -288,4 +324,49 @@ pub(crate) async fn ask(
         None => format!("The device refuses with status {}.", answer.status),
     };
     Err(Problem::conflict("device-refuses", detail))
+}
+
+/// What a board is called at the hub.
+async fn at_hub(app: &App, id: &str) -> Result<String, Problem> {
+    let row = sqlx::query("SELECT COALESCE(device_id, id) FROM devices WHERE id = $1")
+        .bind(id.to_owned())
+        .fetch_optional(app.store.reader())
+        .await?;
+    let row = row.ok_or_else(|| Problem::not_found("device"))?;
+    Ok(row.try_get(0)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bays::testing::towns;
+
+    #[tokio::test]
+    async fn what_a_board_says_is_broken_is_told_by_its_parts() {
+        for town in towns().await {
+            let bay = town.bay().await;
+            let known = town.app.lot().get(&town.app, &bay).await.expect("the lot");
+            let device = known
+                .and_then(|bay| bay.device_id.clone())
+                .expect("a board");
+            let ask = async |role, id: &str| {
+                let caller = town.somebody(role).await;
+                faults(caller, State(town.app.clone()), Path(id.to_owned())).await
+            };
+            let well = ask(Role::Installer, &device).await.expect("all parts").0;
+            assert_eq!((well.sensor, well.light, well.battery), (None, None, None));
+            town.devices.breaks(&device, "hc-sr04", "is its cable cut?");
+            let broken = ask(Role::Installer, &device).await.expect("all parts").0;
+            let seen = json!({"hc-sr04": "is its cable cut?", "light": null, "battery": null});
+            assert_eq!(json!(broken), seen);
+            let refused = ask(Role::Driver, &device)
+                .await
+                .expect_err("no driver's business");
+            assert_eq!(refused.status, 403);
+            let refused = ask(Role::Installer, "none")
+                .await
+                .expect_err("no such board");
+            assert_eq!(refused.status, 404);
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! A service with a project, people and bays for tests, on whichever database, with devices that answer as they are told.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -195,12 +195,21 @@ pub(crate) type Asking = (String, String, String, Value);
 pub(crate) struct Devices {
     asked: Mutex<Vec<Asking>>,
     failures: Mutex<VecDeque<Result<MethodAnswer, HubError>>>,
+    /// Of device and module.
+    faults: Mutex<HashMap<(String, String), String>>,
 }
 
 impl Devices {
     /// The next answers, in this order; after them, all is done again.
     pub(crate) fn answer(&self, answer: Result<MethodAnswer, HubError>) {
         self.failures.lock().expect("no panic").push_back(answer);
+    }
+
+    /// A module says from here on why it cannot work.
+    pub(crate) fn breaks(&self, device: &str, module: &str, why: &str) {
+        let part = (device.to_owned(), module.to_owned());
+        let mut faults = self.faults.lock().expect("no panic");
+        faults.insert(part, why.to_owned());
     }
 
     /// What was asked since it was last asked for.
@@ -228,8 +237,10 @@ impl Hub for Devices {
         })
     }
 
-    fn twin<'a>(&'a self, _: &'a str, _: Option<&'a str>) -> Asked<'a, Option<Value>> {
-        Box::pin(async { Ok(None) })
+    fn twin<'a>(&'a self, id: &'a str, module: Option<&'a str>) -> Asked<'a, Option<Value>> {
+        let part = (id.to_owned(), module.unwrap_or_default().to_owned());
+        let fault = self.faults.lock().expect("no panic").get(&part).cloned();
+        Box::pin(async { Ok(fault.map(|why| json!({"properties": {"reported": {"fault": why}}}))) })
     }
 
     fn patch_twin<'a>(&'a self, _: &'a str, _: Option<&'a str>, _: Value) -> Asked<'a, ()> {

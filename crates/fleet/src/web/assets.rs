@@ -22,6 +22,7 @@ assets! {
     "arrange.js": SCRIPT,
     "beside.js": SCRIPT,
     "camera.js": SCRIPT,
+    "faults.js": SCRIPT,
     "forms.js": SCRIPT,
     "fresh.js": SCRIPT,
     "gestures.js": SCRIPT,

@@ -69,6 +69,7 @@ pub(in crate::web::tests) const API: &[(&str, &str, Who)] = &[
     ("GET", "/devices/live", Somebody(Installer)),
     ("GET", "/devices/{id}", Somebody(Installer)),
     ("GET", "/devices/{id}/sensors/hc-sr04", Somebody(Installer)),
+    ("GET", "/devices/{id}/faults", Somebody(Installer)),
     ("GET", "/devices/{id}/battery", Somebody(Installer)),
     ("POST", "/devices/{id}/outputs/light", Somebody(Operator)),
     ("POST", "/devices/{id}/test", Somebody(Installer)),
