@@ -86,6 +86,11 @@ impl Devices {
         self.cut
     }
 
+    /// Whether anybody has shown who they are.
+    pub(crate) fn has_proof(&self) -> bool {
+        self.anyone.is_some() || !self.seats.is_empty()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.seats.is_empty()
     }

@@ -123,6 +123,11 @@ impl Inlet {
         }
     }
 
+    /// The bytes that came of a delivery that is not whole.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.payload.len()
+    }
+
     /// Takes one frame; returns the delivery it completes.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::claims::Claims;
 use super::device::{Devices, Due};
 use super::frame::{self, Frame, MAX_FRAME, MIN_MAX_FRAME, Protocol};
+use super::link::MAX_MESSAGE;
 use super::performative::{self, Fault, Open, Performative};
 use super::sasl::{self, Mechanism};
 use super::session::{Around, Session};
@@ -22,6 +23,8 @@ use crate::hub::{Face, Hub};
 pub(crate) const CHANNEL_MAX: u16 = 255;
 /// The highest handle in a session: a gateway may have all the links of many devices in one.
 pub(crate) const HANDLE_MAX: u32 = 1023;
+/// The links of a peer that has not shown who it is. An SDK needs two to do so.
+const STRANGER_LINKS: usize = 16;
 /// Silence after which this side takes the peer for dead, as the real service has it.
 pub(crate) const IDLE: Duration = Duration::from_secs(240);
 
@@ -240,7 +243,30 @@ impl Peer {
             }
             Performative::Open(_) | Performative::Begin(_) | Performative::Close => {}
         }
-        Ok(())
+        self.limit_strangers(now)
+    }
+
+    /// Whoever has not shown who they are has the room to do so, and no more.
+    fn limit_strangers(&self, now: Timestamp) -> Result<(), Fault> {
+        if self.claims.allow_something(now) || self.devices.has_proof() {
+            return Ok(());
+        }
+        let (links, bytes) = self
+            .sessions
+            .values()
+            .map(Session::taken)
+            .fold((0, 0), |(links, bytes), (more_links, more_bytes)| {
+                (links + more_links, bytes + more_bytes)
+            });
+        if links <= STRANGER_LINKS && bytes <= MAX_MESSAGE {
+            return Ok(());
+        }
+        Err(Fault::new(
+            "amqp:resource-limit-exceeded",
+            format!(
+                "Without a token there are {STRANGER_LINKS} links and {MAX_MESSAGE} bytes of unfinished messages."
+            ),
+        ))
     }
 
     fn open(&mut self, open: &Open) -> Result<(), Fault> {

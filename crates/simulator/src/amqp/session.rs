@@ -349,6 +349,18 @@ impl Session {
         })
     }
 
+    /// The links there are, and the bytes of messages that are not whole.
+    pub(crate) fn taken(&self) -> (usize, usize) {
+        let links = self
+            .links
+            .values()
+            .filter(|link| !matches!(link, Link::Ended));
+        links.fold((0, 0), |(count, bytes), link| match link {
+            Link::Inlet(inlet) => (count + 1, bytes + inlet.unfinished()),
+            Link::Outlet(_) | Link::Ended => (count + 1, bytes),
+        })
+    }
+
     fn end_link(&mut self, handle: u32, fault: &Fault, around: &mut Around<'_>) {
         performative::detach(around.out, self.channel, handle, true, Some(fault));
         if let Some(link) = self.links.insert(handle, Link::Ended) {

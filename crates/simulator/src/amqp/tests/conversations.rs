@@ -348,3 +348,42 @@ fn a_session_and_a_connection_end_as_they_began() {
     assert_eq!(condition(&came[0]), None);
     assert!(client.peer.is_over());
 }
+
+/// Bytes that never become a message, on links that nobody needs, are nobody's but a stranger's.
+#[test]
+fn a_stranger_has_room_to_show_a_token_and_no_more() {
+    let part = vec![0; 60_000];
+    let unfinished = |client: &mut Client, handle: u32| {
+        let mut fields = vec![Value::Null; 6];
+        fields[0] = Value::Uint(handle);
+        fields[1] = Value::Uint(handle);
+        fields[5] = Value::Bool(true);
+        client.say_with(TRANSFER, &fields, &part);
+        client.hear()
+    };
+    let refused = |came: &[Came]| {
+        assert_eq!(codes(came), [CLOSE]);
+        assert_eq!(condition(&came[0]), Some("amqp:resource-limit-exceeded"));
+    };
+
+    let mut client = Client::connect(hub());
+    for handle in 0..4 {
+        client.attach_sender(handle, "$cbs");
+        assert_eq!(unfinished(&mut client, handle), []);
+    }
+    client.attach_sender(4, "$cbs");
+    refused(&unfinished(&mut client, 4));
+
+    let mut client = Client::connect(hub());
+    for handle in 0..16 {
+        assert_eq!(codes(&client.attach_sender(handle, "$cbs")), [ATTACH, FLOW]);
+    }
+    let came = client.attach_sender(16, "$cbs");
+    refused(came.get(2..).unwrap_or_default());
+
+    let mut client = Client::with_token(hub());
+    for handle in 0..20 {
+        client.attach_sender(handle, "$cbs");
+        assert_eq!(unfinished(&mut client, handle), [], "{handle}");
+    }
+}
