@@ -2,14 +2,14 @@
 
 use std::io::{self, SeekFrom};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, TryStreamExt, future, stream};
+use futures_util::{StreamExt, TryStreamExt, future, stream};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
@@ -47,7 +47,10 @@ impl Asked<'_> {
         };
         let body = match self.parts.method {
             Method::HEAD => Body::empty(),
-            _ => Body::from_stream(contents(&self.hub.room, &blob.parts, wanted.clone())),
+            _ => {
+                let pieces = pieces(&self.hub.room, &blob.parts, wanted.clone()).await?;
+                Body::from_stream(stream::iter(pieces).then(open).try_flatten())
+            }
         };
         let mut response = (status, body).into_response();
         describe(&mut response, &blob);
@@ -111,11 +114,8 @@ enum Piece {
     File { path: PathBuf, range: Range<u64> },
 }
 
-fn contents(
-    room: &Arc<Room>,
-    parts: &[Part],
-    wanted: Range<u64>,
-) -> impl Stream<Item = io::Result<Bytes>> + use<> {
+/// Where the wanted bytes are, all of them: what is missing is said before anything is answered.
+async fn pieces(room: &Arc<Room>, parts: &[Part], wanted: Range<u64>) -> Result<Vec<Piece>, Fault> {
     let mut begins = 0;
     let mut pieces = Vec::new();
     for part in parts {
@@ -128,15 +128,28 @@ fn contents(
         }
         pieces.push(match (&part.inline, room.path(part.id)) {
             (Some(bytes), _) => Piece::Inline(bytes.0.slice(from as usize..to as usize)),
-            (None, Some(path)) => Piece::File {
+            (None, Some(path)) if is_as_long(&path, part.length).await => Piece::File {
                 path,
                 range: from..to,
             },
-            // A part of a hub with a state directory, read by one without: there is nothing to give.
-            (None, None) => continue,
+            (None, _) => return Err(lost(part)),
         });
     }
-    stream::iter(pieces).then(open).try_flatten()
+    Ok(pieces)
+}
+
+async fn is_as_long(path: &Path, length: u64) -> bool {
+    let about = tokio::fs::metadata(path).await;
+    about.is_ok_and(|about| about.len() == length)
+}
+
+/// A snapshot says which parts there were, and their bytes are in files of the state directory.
+fn lost(part: &Part) -> Fault {
+    let message = format!(
+        "Of this blob the part {} is not in this simulator's state directory: start with the directory it was written to, or write the blob again.",
+        part.id
+    );
+    Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
 }
 
 async fn open(piece: Piece) -> io::Result<stream::BoxStream<'static, io::Result<Bytes>>> {

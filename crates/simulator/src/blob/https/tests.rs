@@ -245,6 +245,32 @@ async fn what_was_acknowledged_survives_a_kill() {
     assert_eq!(after.ask("GET", "/n", "", "").await.body, "later");
 }
 
+/// Whoever is told 200 gets every byte: what is lost is said instead.
+#[tokio::test]
+async fn a_part_that_is_lost_is_said_before_the_answer_begins() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let bench = Bench::new(Some(directory.path()));
+    assert_eq!(bench.put("/cut", "hello").await.status, 201);
+    for spoil in [cut as fn(&Path), remove] {
+        for entry in std::fs::read_dir(directory.path().join("blobs")).expect("parts") {
+            spoil(&entry.expect("a part").path());
+        }
+        let lost = bench.ask("GET", "/cut", "", "").await;
+        assert_eq!((lost.status, lost.code()), (500, "InternalError"));
+        assert!(lost.body.contains("write the blob again"), "{}", lost.body);
+    }
+    assert_eq!(bench.put("/cut", "again").await.status, 201);
+    assert_eq!(bench.ask("GET", "/cut", "", "").await.body, "again");
+}
+
+fn cut(file: &Path) {
+    std::fs::write(file, "hel").expect("a file");
+}
+
+fn remove(file: &Path) {
+    std::fs::remove_file(file).expect("a file");
+}
+
 #[tokio::test]
 async fn conditions_keep_writers_apart() {
     let bench = Bench::new(None);
