@@ -61,6 +61,8 @@ pub struct Link<S> {
     remembered: Memory,
     /// What keeps the module's part of the board from working; nothing before it was tried.
     fault: Option<Value>,
+    /// What the hub has of it, or is being told.
+    fault_at_hub: Value,
 }
 
 /// Whether a module has its hub within reach.
@@ -138,6 +140,7 @@ impl<S: Table> Link<S> {
             in_force,
             memory,
             fault: None,
+            fault_at_hub: Value::Null,
         }
     }
 
@@ -216,10 +219,19 @@ impl<S: Table> Link<S> {
         self.reporter.report(properties);
     }
 
-    /// Reports why the module's part of the board cannot be used, or that it can: property `fault`, null when all is well.
+    /// Reports why the module's part of the board cannot be used, or that it can: property `fault`, which is there while
+    /// there is one.
     pub fn tell_fault(&mut self, why: Option<&str>) {
-        let fault = Value::from(why);
-        if self.fault.replace(fault.clone()).as_ref() != Some(&fault) {
+        self.fault = Some(why.into());
+        self.report_fault();
+    }
+
+    fn report_fault(&mut self) {
+        if let Some(fault) = &self.fault
+            && *fault != self.fault_at_hub
+        {
+            self.fault_at_hub.clone_from(fault);
+            let fault = self.fault_at_hub.clone();
             self.report(Map::from_iter([("fault".to_owned(), fault)]));
         }
     }
@@ -313,12 +325,8 @@ impl<S: Table> Link<S> {
                 answers.insert(name.to_owned(), value);
             }
         }
-        // A property that is null is not in the twin.
-        if let Some(fault) = &self.fault
-            && reported.get("fault").unwrap_or(&Value::Null) != fault
-        {
-            answers.insert("fault".to_owned(), fault.clone());
-        }
+        self.fault_at_hub = reported.get("fault").cloned().unwrap_or_default();
+        self.report_fault();
         self.answer(answers);
         self.tell_changes(&before)
     }
