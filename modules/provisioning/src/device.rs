@@ -21,6 +21,7 @@ use crate::disk::Disk;
 use crate::edge_config::{DpsIdentity, Endpoint};
 use crate::files::{Files, Stamps};
 use crate::identity::{Assigned, Identity, Output, Reception, Undo};
+use crate::journal::{Mark, Record};
 use crate::reboot::Reboot;
 use crate::registration::check;
 use crate::report;
@@ -39,6 +40,8 @@ pub(crate) struct Device<C, D: Disk> {
     pub(crate) troubles: VecDeque<Trouble>,
     /// Whether another process works on a change.
     pub(crate) others: bool,
+    /// When the change was begun whose restart brought this process up.
+    pub(crate) restarted_for: Option<Timestamp>,
     /// Whether there is something to tell the hub.
     pub(crate) news: bool,
     pub(crate) clock: Clock,
@@ -84,7 +87,9 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
     ) -> Self {
         let facts = files.facts();
         let stamps = files.stamps();
+        let restarted = facts.last.as_ref().filter(|last| last.has(Mark::Rebooting));
         let mut device = Self {
+            restarted_for: restarted.map(Record::begun_at),
             identity: Identity::new(
                 facts.current,
                 facts.stock,

@@ -82,10 +82,13 @@ impl<C: Cloud, D: Disk + Clone> Device<C, D> {
     }
 
     /// Goes on with what another process left in the middle, should that have ended. One that waits for its
-    /// restart is in the middle of nothing.
+    /// restart is in the middle of nothing; this process may have come after it, though, while another had the lock.
     pub(crate) async fn take_over(&mut self) {
-        let waits = |last: &Record| last.has(Mark::Rebooting);
-        if self.others && self.is_idle() && !self.files.last().as_ref().is_some_and(waits) {
+        let waits = |last: &Record| {
+            last.has(Mark::Rebooting) && self.restarted_for != Some(last.begun_at())
+        };
+        let is_left = self.others && self.is_idle() && !self.is_the_hosts();
+        if is_left && !self.files.last().as_ref().is_some_and(waits) {
             self.recover().await;
         }
     }

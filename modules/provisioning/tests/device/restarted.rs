@@ -56,6 +56,30 @@ async fn a_cut_after_it_is_written_leads_to_the_new_identity() {
     running.stop().await;
 }
 
+/// Whoever has the lock while the restarted machine comes up, does not have it for ever.
+#[tokio::test]
+async fn a_change_is_finished_though_the_journal_was_busy_at_the_start() {
+    let bench = Bench::stocked().await;
+    let running = bench.start();
+    running.desk.setup(project()).await.expect("it is answered");
+    running
+        .until(|view| view.waits_for == Some(WaitsFor::Restart))
+        .await;
+    running.stop().await;
+
+    let lock = bench.state().join("identity.lock");
+    let lock = std::fs::File::open(lock).expect("a lock");
+    lock.lock().expect("it is free");
+    let running = bench.start();
+    running
+        .until(|view| view.waits_for == Some(WaitsFor::Confirmation))
+        .await;
+    drop(lock);
+    let change = running.until_change(ChangeOutcome::Done).await;
+    assert!(change.message.contains("0neProject"), "{}", change.message);
+    running.stop().await;
+}
+
 /// The first identity is in the state directory before it is gone from the card, and is tried again by
 /// the next start.
 #[tokio::test]
