@@ -122,7 +122,7 @@ impl Bus {
 
 fn cure(path: &Path) -> &'static str {
     if path.exists() {
-        "the user of this process has to be in the device's group, i2c"
+        "the user of this process has to be in the device's group, i2c; a container gets it by GroupAdd"
     } else {
         "I2C has to be on (dtparam=i2c_arm=on), and the container needs the device"
     }

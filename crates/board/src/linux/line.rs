@@ -176,7 +176,7 @@ fn missing(line: &Line, open: &[Chip], closed: &[String]) -> String {
              another: gpiodetect lists them)"
         ),
         (true, false) => format!(
-            "line {line} cannot be looked for, {} may not be opened: the user of this process has to be in the device's group, gpio",
+            "line {line} cannot be looked for, {} may not be opened: the user of this process has to be in the device's group, gpio; a container gets it by GroupAdd",
             closed.join(", ")
         ),
         (false, _) => format!(

@@ -131,7 +131,7 @@ impl Strip {
 
 fn cure(path: &Path) -> &'static str {
     if path.exists() {
-        "the user of this process has to be in the device's group, spi"
+        "the user of this process has to be in the device's group, spi; a container gets it by GroupAdd"
     } else {
         "SPI has to be on (dtparam=spi=on), and the container needs the device"
     }
