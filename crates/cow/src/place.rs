@@ -27,10 +27,14 @@ impl Place {
     /// With `kept`, state is kept there; else it goes with the rest.
     pub(crate) fn open(kept: Option<&Path>) -> anyhow::Result<Self> {
         let kept = kept.map(open_kept).transpose()?;
-        let private = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .tempdir()
-            .context("cannot make a temporary directory")?;
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.prefix(PREFIX);
+        // An image from scratch has no /tmp, or one that is read-only.
+        let private = match (builder.tempdir(), &kept) {
+            (Err(_), Some(kept)) => builder.tempdir_in(kept),
+            (made, _) => made,
+        };
+        let private = private.context("cannot make a temporary directory")?;
         let lock = lock(private.path()).context("cannot lock the temporary directory")?;
         if let Some(siblings) = private.path().parent() {
             // What cannot be cleared away is in nobody's way.

@@ -97,6 +97,32 @@ fn kept_state_is_there_again() {
     );
 }
 
+/// As in its image, which is made from nothing.
+#[test]
+fn where_there_is_no_place_for_temporary_files_the_state_directory_is_one() {
+    let state = tempfile::tempdir().expect("a directory");
+    let path = state.path().to_str().expect("UTF-8");
+    let environment = [("TMPDIR", "/nowhere"), ("COW_STATE", path)];
+    let args = ["sim", "--json", "--port-base", "0"];
+    let temporary = || {
+        let names = std::fs::read_dir(path).expect("a directory");
+        let mut names = names.map(|entry| entry.expect("an entry").file_name());
+        names.any(|name| name.to_string_lossy().starts_with("cow-"))
+    };
+
+    let mut killed = Running::start_with(&args, &environment);
+    killed.ready();
+    killed.signal("KILL");
+    assert!(!killed.ended().success());
+    assert!(temporary(), "nobody could remove it");
+
+    let mut sim = Running::start_with(&args, &environment);
+    sim.ready();
+    sim.signal("TERM");
+    assert!(sim.ended().success());
+    assert!(!temporary(), "what a killed one left is gone, too");
+}
+
 #[test]
 fn a_port_in_the_way_is_named() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("loopback");

@@ -20,8 +20,14 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it without waiting for anything, in a directory that holds no manifest.
     pub(crate) fn start(args: &[&str]) -> Self {
+        Self::start_with(args, &[])
+    }
+
+    /// The same, with some variables of its own.
+    pub(crate) fn start_with(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_cow"))
             .args(args)
+            .envs(environment.iter().copied())
             .current_dir(std::env::temp_dir())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
