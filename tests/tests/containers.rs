@@ -3,11 +3,15 @@
 //! The same test drives both. Containers need an engine; where there is none, one line says so and their tests are not
 //! run: `./test` starts one where it may.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use street_tests::Cow;
+use street_tests::{Cow, PATIENCE, binary};
+use tokio::time::{Instant, sleep};
 
 const BOARD: &str = "/control/boards/bay-01";
 const PROCESSES: &str = "/control/processes";
@@ -272,4 +276,98 @@ async fn what_a_killed_street_leaves_is_removed_by_the_next_and_what_was_kept_is
     lamp_is(&cow, "orange").await;
     assert!(cow.stop().await.success());
     assert_eq!(left(&owner), [""; 0]);
+}
+
+/// The image `cow` of `docker/Dockerfile` with this program, and a container of it, removed at the end.
+struct Image {
+    name: String,
+    container: String,
+}
+
+impl Image {
+    fn start() -> Self {
+        let context = tempfile::tempdir().expect("a directory");
+        let (bin, state) = (
+            context.path().join("here/cow/bin"),
+            context.path().join("here/cow/state"),
+        );
+        for directory in [&bin, &state] {
+            fs::create_dir_all(directory).expect("a directory");
+        }
+        fs::copy(binary(), bin.join("cow")).expect("the program");
+        for (path, mode) in [(bin.join("cow"), 0o755), (state, 0o1777)] {
+            fs::set_permissions(path, Permissions::from_mode(mode)).expect("it is ours");
+        }
+        let name = format!("cow-test:{}", std::process::id());
+        let dockerfile = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/Dockerfile");
+        let built = Command::new("docker")
+            .env("DOCKER_BUILDKIT", "0")
+            .args([
+                "build",
+                "--quiet",
+                "--target",
+                "cow",
+                "--build-arg",
+                "IMAGE=cow",
+                "--tag",
+                &name,
+            ])
+            .args([
+                "--build-arg",
+                "TARGETARCH=here",
+                "--build-arg",
+                "TARGETVARIANT=",
+            ])
+            .arg("--file")
+            .args([dockerfile.as_path(), context.path()])
+            .output();
+        let built = built.expect("docker starts");
+        assert!(built.status.success(), "{built:?}");
+        let container = docker(&["run", "--detach", "--read-only", "--cap-drop=ALL", &name]);
+        Self {
+            name,
+            container: container.trim().to_owned(),
+        }
+    }
+
+    async fn is_healthy(&self) {
+        let give_up = Instant::now() + PATIENCE;
+        let state = || docker(&["inspect", "--format", "{{json .State}}", &self.container]);
+        while !state().contains(r#""Status":"healthy""#) {
+            let printed = || docker(&["logs", &self.container]);
+            assert!(Instant::now() < give_up, "{} {}", state(), printed());
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    fn cow(&self, words: &[&str]) -> String {
+        docker(&[&["exec", &self.container, "/bin/cow"], words].concat())
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        for remove in [
+            &["rm", "--force", "--volumes", &self.container][..],
+            &["image", "rm", "--force", &self.name],
+        ] {
+            let _ = Command::new("docker").args(remove).output();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_simulator_runs_where_there_is_nothing_but_itself() {
+    if !has_engine() {
+        return;
+    }
+    let image = Image::start();
+    image.is_healthy().await;
+    let added = image.cow(&["device", "add", "pump7"]);
+    assert!(added.contains("DeviceId=pump7"), "{added}");
+    docker(&["kill", &image.container]);
+    docker(&["start", &image.container]);
+    image.is_healthy().await;
+    let list = image.cow(&["device", "list"]);
+    assert!(list.contains("pump7"), "{list}");
 }
