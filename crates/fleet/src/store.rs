@@ -297,8 +297,9 @@ async fn sqlite(address: &str) -> Result<(AnyPool, AnyPool), StoreError> {
 }
 
 async fn pragmas(connection: &mut AnyConnection) -> Result<(), sqlx::Error> {
-    // What is acknowledged is on the disk: FULL syncs the log at every commit.
-    let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000;";
+    // What is acknowledged is on the disk: FULL syncs the log at every commit. What is sorted on the way is in memory:
+    // an image from scratch has no place for temporary files.
+    let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY;";
     sqlx::raw_sql(pragmas).execute(connection).await?;
     Ok(())
 }

@@ -95,6 +95,17 @@ async fn opened_again(Kept { store, address, .. }: &Kept) {
     Store::open(address).await.expect("a second one beside it");
 }
 
+/// Whatever is sorted leaves no file anywhere: in its image there is no place for one.
+#[tokio::test]
+async fn what_is_sorted_is_sorted_in_memory() {
+    let kept = super::testing::file().await;
+    let (place,): (i64,) = sqlx::query_as("PRAGMA temp_store")
+        .fetch_one(kept.store.reader())
+        .await
+        .expect("an answer");
+    assert_eq!(place, 2, "MEMORY");
+}
+
 #[tokio::test]
 async fn an_address_that_is_none_says_what_one_is() {
     for address in ["", "fleet.db", "mysql://somewhere"] {
