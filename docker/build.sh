@@ -127,8 +127,13 @@ compile() {
     is_cow "$1" || options+=("${@/#/--bin=}")
     local cargo=(--locked --profile "$(profile_of "$1")" --target "$triple" "${options[@]}")
     if [[ $triple == *-gnu ]]; then
-        # Functions that are the same instructions are there once: nobody here compares their addresses.
-        RUSTFLAGS="-Ctarget-feature=+crt-static -Clink-arg=-Wl,--icf=all" cargo build "${cargo[@]}"
+        # Functions that are the same instructions are there once: nobody here compares their addresses. Relocations are
+        # packed, where the glibc that is linked can unpack them.
+        local flags="-Ctarget-feature=+crt-static -Clink-arg=-Wl,--icf=all"
+        if printf '2.36\n%s\n' "$(getconf GNU_LIBC_VERSION | cut -d ' ' -f 2)" | sort -V -C; then
+            flags+=" -Clink-arg=-Wl,-z,pack-relative-relocs"
+        fi
+        RUSTFLAGS=$flags cargo build "${cargo[@]}"
         return
     fi
     prepare_zig
