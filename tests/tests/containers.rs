@@ -334,8 +334,12 @@ impl Image {
         let give_up = Instant::now() + PATIENCE;
         let state = || docker(&["inspect", "--format", "{{json .State}}", &self.container]);
         while !state().contains(r#""Status":"healthy""#) {
-            let printed = || docker(&["logs", &self.container]);
-            assert!(Instant::now() < give_up, "{} {}", state(), printed());
+            let printed = || {
+                Command::new("docker")
+                    .args(["logs", &self.container])
+                    .output()
+            };
+            assert!(Instant::now() < give_up, "{} {:?}", state(), printed());
             sleep(Duration::from_millis(200)).await;
         }
     }

@@ -38,6 +38,12 @@ const CAR: Duration = Duration::from_micros(5_830);
 /// Often enough for the echo to come soon, seldom enough to leave the processor to everybody else.
 const LOOK: Duration = Duration::from_micros(200);
 
+/// Less than the module's shortest pause from burst to burst, so that each has its echo.
+const BETWEEN_BURSTS: Duration = Duration::from_millis(20);
+
+/// Each question is a process of this slow machine.
+const ASK_AGAIN: Duration = Duration::from_millis(300);
+
 /// How long anything may take that is expected to happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -257,7 +263,7 @@ fn until(what: &str, wanted: impl Fn() -> Result<bool>) -> Result<()> {
             "not within {} s: {what}",
             PATIENCE.as_secs()
         );
-        thread::sleep(Duration::from_millis(300));
+        thread::sleep(ASK_AGAIN);
     }
     Ok(())
 }
@@ -277,7 +283,7 @@ fn echo_for_ever(sensor: Sensor) -> Arc<AtomicU64> {
                 )));
                 waiting += 1;
             }
-            thread::sleep(Duration::from_millis(20));
+            thread::sleep(BETWEEN_BURSTS);
         }
     });
     echo

@@ -73,6 +73,14 @@ impl Link {
         }
     }
 
+    /// The bytes that came of a delivery that is not whole.
+    pub(crate) fn unfinished(&self) -> usize {
+        match self {
+            Self::Inlet(inlet) => inlet.payload.len(),
+            Self::Outlet(_) | Self::Ended => 0,
+        }
+    }
+
     fn node(&self) -> Option<&Node> {
         match self {
             Self::Ended => None,
@@ -121,11 +129,6 @@ impl Inlet {
             coming: None,
             payload: BytesMut::new(),
         }
-    }
-
-    /// The bytes that came of a delivery that is not whole.
-    pub(crate) fn unfinished(&self) -> usize {
-        self.payload.len()
     }
 
     /// Takes one frame; returns the delivery it completes.

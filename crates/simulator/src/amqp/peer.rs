@@ -251,13 +251,8 @@ impl Peer {
         if self.claims.allow_something(now) || self.devices.has_proof() {
             return Ok(());
         }
-        let (links, bytes) = self
-            .sessions
-            .values()
-            .map(Session::taken)
-            .fold((0, 0), |(links, bytes), (more_links, more_bytes)| {
-                (links + more_links, bytes + more_bytes)
-            });
+        let links: usize = self.sessions.values().map(Session::link_count).sum();
+        let bytes: usize = self.sessions.values().map(Session::unfinished).sum();
         if links <= STRANGER_LINKS && bytes <= MAX_MESSAGE {
             return Ok(());
         }

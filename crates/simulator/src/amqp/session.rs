@@ -349,16 +349,16 @@ impl Session {
         })
     }
 
-    /// The links there are, and the bytes of messages that are not whole.
-    pub(crate) fn taken(&self) -> (usize, usize) {
-        let links = self
-            .links
-            .values()
-            .filter(|link| !matches!(link, Link::Ended));
-        links.fold((0, 0), |(count, bytes), link| match link {
-            Link::Inlet(inlet) => (count + 1, bytes + inlet.unfinished()),
-            Link::Outlet(_) | Link::Ended => (count + 1, bytes),
-        })
+    /// The links there are. One that has ended here is only a handle that its peer has not given back.
+    pub(crate) fn link_count(&self) -> usize {
+        let links = self.links.values();
+        links.filter(|link| !matches!(link, Link::Ended)).count()
+    }
+
+    /// The bytes that came of deliveries that are not whole.
+    pub(crate) fn unfinished(&self) -> usize {
+        let links = self.links.values();
+        links.map(Link::unfinished).sum()
     }
 
     fn end_link(&mut self, handle: u32, fault: &Fault, around: &mut Around<'_>) {
