@@ -17,6 +17,7 @@ mod boot;
 mod clock;
 mod config;
 mod environment;
+mod fault;
 mod link;
 mod logging;
 mod memory;

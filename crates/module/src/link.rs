@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
+use crate::fault::Fault;
 use crate::reporter::Reporter;
 use crate::state::{StateDir, StateFile};
 
@@ -33,6 +34,9 @@ const OUTBOX: OutboxLimits = OutboxLimits {
     bytes: 256 * 1024,
     when_full: WhenFull::DropOldest,
 };
+
+/// The reported property that says why a part of the board cannot be used.
+const FAULT: &str = "fault";
 
 /// Who a module says it is.
 #[derive(Clone, Copy, Debug)]
@@ -59,10 +63,7 @@ pub struct Link<S> {
     in_force: InForce<S>,
     memory: StateFile<Memory>,
     remembered: Memory,
-    /// What keeps the module's part of the board from working; nothing before it was tried.
-    fault: Option<Value>,
-    /// What the hub has of it, or is being told.
-    fault_at_hub: Value,
+    fault: Fault,
 }
 
 /// Whether a module has its hub within reach.
@@ -139,8 +140,7 @@ impl<S: Table> Link<S> {
             remembered: in_force.memory().clone(),
             in_force,
             memory,
-            fault: None,
-            fault_at_hub: Value::Null,
+            fault: Fault::default(),
         }
     }
 
@@ -222,17 +222,9 @@ impl<S: Table> Link<S> {
     /// Reports why the module's part of the board cannot be used, or that it can: property `fault`, which is there while
     /// there is one.
     pub fn tell_fault(&mut self, why: Option<&str>) {
-        self.fault = Some(why.into());
-        self.report_fault();
-    }
-
-    fn report_fault(&mut self) {
-        if let Some(fault) = &self.fault
-            && *fault != self.fault_at_hub
-        {
-            self.fault_at_hub.clone_from(fault);
-            let fault = self.fault_at_hub.clone();
-            self.report(Map::from_iter([("fault".to_owned(), fault)]));
+        if let Some(fault) = self.fault.handle_known(why) {
+            self.reporter
+                .report(Map::from_iter([(FAULT.to_owned(), fault)]));
         }
     }
 
@@ -325,8 +317,9 @@ impl<S: Table> Link<S> {
                 answers.insert(name.to_owned(), value);
             }
         }
-        self.fault_at_hub = reported.get("fault").cloned().unwrap_or_default();
-        self.report_fault();
+        if let Some(fault) = self.fault.handle_at_hub(reported.get(FAULT)) {
+            answers.insert(FAULT.to_owned(), fault);
+        }
         self.answer(answers);
         self.tell_changes(&before)
     }
